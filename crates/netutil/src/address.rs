@@ -1,0 +1,105 @@
+//! Addresses of links.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressScope,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use crate::error::Error;
+use crate::link::Link;
+use crate::netlink::Netlink;
+
+/// An address on a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Address {
+    /// The address with the length of its network's prefix.
+    pub network: IpNetwork,
+    /// Whether it is valid beyond the link (scope `global`).
+    pub global: bool,
+}
+
+impl Netlink {
+    /// The addresses of a link, of both families, in the kernel's order.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`].
+    pub async fn addresses(&self, link: &Link) -> Result<Vec<Address>, Error> {
+        let mut message = AddressMessage::default();
+        message.header.index = link.index;
+        let request = RouteNetlinkMessage::GetAddress(message);
+        let answers = self.dump(&request, || format!("list addresses of {link}")).await?;
+        Ok(answers.iter().filter_map(|answer| address(answer, link.index)).collect())
+    }
+
+    /// Gives a link an address. IPv6 addresses are usable at once: no duplicate address detection.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`], with [`Error::is_already_there`] when the link has it.
+    pub async fn add_address(&self, link: &Link, network: IpNetwork) -> Result<(), Error> {
+        let message = RouteNetlinkMessage::NewAddress(message(link, network));
+        let action = || format!("add address {network} to {link}");
+        self.change(message, NLM_F_CREATE | NLM_F_EXCL, action).await.map(drop)
+    }
+
+    /// Takes an address from a link.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`], with [`Error::is_gone`] when the link does not have it.
+    pub async fn delete_address(&self, link: &Link, network: IpNetwork) -> Result<(), Error> {
+        let message = RouteNetlinkMessage::DelAddress(message(link, network));
+        self.change(message, 0, || format!("remove address {network} from {link}")).await.map(drop)
+    }
+}
+
+fn message(link: &Link, network: IpNetwork) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = link.index;
+    message.header.prefix_len = network.prefix();
+    message.attributes.push(AddressAttribute::Local(network.ip()));
+    message.attributes.push(AddressAttribute::Address(network.ip()));
+    match network {
+        IpNetwork::V4(v4) => {
+            message.header.family = AddressFamily::Inet;
+            // /31 and /32 have no broadcast address (RFC 3021).
+            if v4.prefix() < 31 {
+                message.attributes.push(AddressAttribute::Broadcast(v4.broadcast()));
+            }
+        }
+        IpNetwork::V6(_) => {
+            message.header.family = AddressFamily::Inet6;
+            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        }
+    }
+    message
+}
+
+fn address(answer: &RouteNetlinkMessage, index: u32) -> Option<Address> {
+    let RouteNetlinkMessage::NewAddress(message) = answer else { return None };
+    if message.header.index != index {
+        return None;
+    }
+    let ip = local(&message.attributes)?;
+    Some(Address {
+        network: IpNetwork::new(ip, message.header.prefix_len).ok()?,
+        global: message.header.scope == AddressScope::Universe,
+    })
+}
+
+/// `IFA_LOCAL` is the link's own address; `IFA_ADDRESS` is the peer's where they differ, and IPv6 has only that one.
+fn local(attributes: &[AddressAttribute]) -> Option<IpAddr> {
+    let own = attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(ip) => Some(*ip),
+        _ => None,
+    });
+    own.or_else(|| {
+        attributes.iter().find_map(|attribute| match attribute {
+            AddressAttribute::Address(ip) => Some(*ip),
+            _ => None,
+        })
+    })
+}

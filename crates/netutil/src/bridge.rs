@@ -1,0 +1,119 @@
+//! Bridges and their ports.
+
+use std::time::{Duration, Instant};
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
+use rtnetlink::{LinkBridge, LinkBridgePort, LinkUnspec};
+
+use crate::error::Error;
+use crate::link::Link;
+use crate::mac::MacAddr;
+use crate::netlink::Netlink;
+
+/// What a bridge's port must be told in a message of its own, because the one that makes the link ignores it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Port {
+    /// Whether frames may leave by the port by which they came (kubelet `--hairpin-mode=hairpin-veth`).
+    pub hairpin: bool,
+    /// Whether the port is cut off from the bridge's other isolated ports.
+    pub isolated: bool,
+    /// The text to attach to the link, at most 255 bytes.
+    pub alias: String,
+}
+
+impl Port {
+    /// A port with this text attached and no flag set.
+    #[must_use]
+    pub fn labelled(alias: impl Into<String>) -> Self {
+        Self { alias: alias.into(), ..Self::default() }
+    }
+}
+
+/// How long a port may take from carrier to forwarding; the Go bridge plugin waits as long.
+const FORWARDING_DEADLINE: Duration = Duration::from_millis(2500);
+const FIRST_LOOK_AGAIN: Duration = Duration::from_micros(200);
+const LAST_LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+impl Netlink {
+    /// Makes a bridge with this Ethernet address and MTU, disabled, so that parameters can be set before it acts.
+    ///
+    /// A bridge whose address was set keeps it; one whose was not takes that of its lowest port, and every flow
+    /// breaks when that port goes.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`], with [`Error::is_already_there`] when the name is taken.
+    pub async fn create_bridge(
+        &self,
+        name: &str,
+        mac: MacAddr,
+        mtu: Option<u32>,
+    ) -> Result<(), Error> {
+        let mut bridge = LinkBridge::new(name).address(mac.octets().to_vec());
+        if let Some(mtu) = mtu {
+            bridge = bridge.mtu(mtu);
+        }
+        let message = RouteNetlinkMessage::NewLink(bridge.build());
+        let action = || format!("create bridge {name}");
+        self.change(message, NLM_F_CREATE | NLM_F_EXCL, action).await.map(drop)
+    }
+
+    /// Pins a bridge's Ethernet address to the one it has.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`].
+    pub async fn pin_bridge_mac(&self, bridge: &Link) -> Result<(), Error> {
+        let Some(mac) = bridge.mac else { return Ok(()) };
+        let message =
+            LinkUnspec::new_with_index(bridge.index).address(mac.octets().to_vec()).build();
+        self.change_link(message, || format!("set the MAC address of {bridge}")).await
+    }
+
+    /// Sets a port's flags and attaches its text, in one message.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`].
+    pub async fn commit_port(&self, link: &Link, port: &Port) -> Result<(), Error> {
+        let message = LinkBridgePort::new(link.index)
+            .hairpin(port.hairpin)
+            .isolated(port.isolated)
+            .alias(port.alias.as_str())
+            .build();
+        self.change_link(message, || format!("set flags and alias of bridge port {link}")).await
+    }
+
+    /// Waits until the bridge forwards to this port, which it does shortly after the port's carrier came.
+    ///
+    /// # Errors
+    /// [`Error::PortNotForwarding`] after 2.5 s; [`Error::NoSuchLink`]; [`Error::Netlink`].
+    pub async fn wait_for_forwarding(&self, port: &Link) -> Result<(), Error> {
+        let begun = Instant::now();
+        let mut pause = FIRST_LOOK_AGAIN;
+        loop {
+            let now = self.link_by_index(port.index).await?;
+            let now = now.ok_or_else(|| Error::NoSuchLink(port.name.clone()))?;
+            if now.port.is_some_and(|state| state.forwarding) {
+                return Ok(());
+            }
+            if begun.elapsed() >= FORWARDING_DEADLINE {
+                return Err(not_forwarding(&now, begun.elapsed()));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LAST_LOOK_AGAIN);
+        }
+    }
+}
+
+fn not_forwarding(port: &Link, waited: Duration) -> Error {
+    let state = match (port.up, port.operational) {
+        (false, _) => "disabled",
+        (true, false) => "enabled without carrier",
+        (true, true) => "up, and held back by the bridge (STP?)",
+    };
+    Error::PortNotForwarding {
+        link: port.name.clone(),
+        waited_ms: waited.as_millis(),
+        state: state.to_owned(),
+    }
+}

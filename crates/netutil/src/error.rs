@@ -1,0 +1,156 @@
+//! What can go wrong between a request and the kernel, as causes a caller can act on.
+
+use std::io;
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+
+/// An operation on the kernel's networking that did not happen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A netlink request failed. `action` says what was asked, on what.
+    #[error("cannot {action}: {source}")]
+    Netlink {
+        /// What was tried: `create bridge cbr0`.
+        action: String,
+        /// Why it failed.
+        source: RequestError,
+    },
+    /// A netlink socket could not be opened.
+    #[error("cannot open a netlink socket: {}", system_text(.0))]
+    Socket(#[source] io::Error),
+    /// A network namespace could not be opened, entered, made or removed.
+    #[error("cannot {action} network namespace {path}: {reason}", path = path.display())]
+    Netns {
+        /// `open`, `enter`, `create` or `remove`.
+        action: &'static str,
+        /// The path by which it is known.
+        path: PathBuf,
+        /// What the system said, in words.
+        reason: String,
+    },
+    /// A sysctl could not be read or written.
+    #[error("cannot {action} sysctl {key}: {}", system_text(source))]
+    Sysctl {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The key with slashes: `net/ipv4/ip_forward`.
+        key: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No link by this name or index exists in the namespace.
+    #[error("no interface {0} here")]
+    NoSuchLink(String),
+    /// A port of a bridge did not come up in time.
+    #[error("{link} did not start forwarding within {waited_ms} ms: its state is {state}")]
+    PortNotForwarding {
+        /// The bridge port's name.
+        link: String,
+        /// How long was waited, in milliseconds.
+        waited_ms: u128,
+        /// The operational state that the kernel reports.
+        state: String,
+    },
+    /// No interface from which an MTU could be taken.
+    #[error("no enabled interface other than loopback and point-to-point to take an MTU from")]
+    NoMtuCandidate,
+    /// The runtime was shut down while the operation waited.
+    #[error("the program is shutting down")]
+    Interrupted,
+    /// A lock could not be had.
+    #[error(transparent)]
+    Lock(#[from] crate::lock::LockError),
+}
+
+impl Error {
+    /// The kernel's error number, where it was the kernel that said no.
+    #[must_use]
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Error::Netlink { source: RequestError::Kernel { errno, .. }, .. } => Some(*errno),
+            Error::Sysctl { source, .. } => Errno::from_io_error(source),
+            _ => None,
+        }
+    }
+
+    /// Whether the thing to be made exists already.
+    #[must_use]
+    pub fn is_already_there(&self) -> bool {
+        self.errno() == Some(Errno::EXIST)
+    }
+
+    /// Whether the thing to be changed or removed does not exist (any more).
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Error::NoSuchLink(_))
+            || matches!(
+                self.errno(),
+                Some(Errno::NODEV | Errno::NOENT | Errno::ADDRNOTAVAIL | Errno::SRCH)
+            )
+    }
+}
+
+/// Why a netlink request failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The kernel refused the request.
+    #[error("{}{}{}", errno_text(*errno), text.as_ref().map(|t| format!(" ({t})")).unwrap_or_default(), capability_hint(*errno))]
+    Kernel {
+        /// The error number.
+        errno: Errno,
+        /// The kernel's own words (extended acknowledgement), where it gave any.
+        text: Option<String>,
+    },
+    /// The connection ended before the kernel acknowledged the request: whether it took effect is unknown.
+    #[error("the netlink connection ended before the kernel answered")]
+    ConnectionEnded,
+    /// The listing kept changing while it was read.
+    #[error("the kernel's list changed under each of {attempts} attempts to read it")]
+    DumpInterrupted {
+        /// How often it was read.
+        attempts: u32,
+    },
+    /// The kernel did not answer in time.
+    #[error("the kernel did not answer within {0} s")]
+    TimedOut(u64),
+    /// Messages were lost because the socket's buffer overran.
+    #[error("the netlink socket overran and lost messages")]
+    Overrun,
+    /// The request contradicts itself and was not sent.
+    #[error("{0}")]
+    Malformed(String),
+    /// The kernel acknowledged the request and left out the object that was asked for.
+    #[error("the kernel's answer did not hold what was asked for")]
+    AnswerIncomplete,
+}
+
+/// What the system said, in words and without the error's number.
+///
+/// ```
+/// let error = std::io::Error::from_raw_os_error(2);
+/// assert_eq!(podnet_netutil::system_text(&error), "No such file or directory");
+/// ```
+#[must_use]
+pub fn system_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}
+
+pub(crate) fn errno_text(errno: Errno) -> String {
+    system_text(&io::Error::from(errno))
+}
+
+fn capability_hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::PERM | Errno::ACCESS => {
+            ": needs CAP_NET_ADMIN in this network namespace; run as root"
+        }
+        _ => "",
+    }
+}

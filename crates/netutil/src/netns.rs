@@ -1,0 +1,191 @@
+//! Network namespaces: open by path, make persistent, run something in one.
+//!
+//! There is no guard that moves a thread into a namespace and back: code runs in another namespace on a thread that
+//! ends there, so no thread of a pool is ever found in the wrong one.
+
+mod kind;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::error::{Error, errno_text, system_text};
+
+/// Stack of the short-lived thread that enters a namespace: it opens a socket or writes a sysctl.
+const THREAD_STACK_BYTES: usize = 256 * 1024;
+
+/// An open network namespace, known by the path it was opened by.
+///
+/// The namespace lives at least as long as this value.
+#[derive(Debug)]
+pub struct Netns {
+    file: File,
+    path: PathBuf,
+}
+
+impl Netns {
+    /// Opens the namespace at `path` (`/run/netns/web`, `/proc/4242/ns/net`).
+    ///
+    /// # Errors
+    /// [`Error::Netns`] when there is nothing at `path` or what is there is not a network namespace.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let path = path.into();
+        // O_NONBLOCK: a FIFO at this path must not block the caller.
+        let flags = rustix::fs::OFlags::CLOEXEC | rustix::fs::OFlags::NONBLOCK;
+        let opened = rustix::fs::open(&path, flags, rustix::fs::Mode::empty());
+        let file = opened.map_err(|errno| failed("open", &path, errno_text(errno)))?;
+        if !kind::is_network_namespace(file.as_fd()) {
+            return Err(failed("open", &path, "it is not a network namespace".to_owned()));
+        }
+        Ok(Self { file: File::from(file), path })
+    }
+
+    /// The calling thread's own namespace.
+    ///
+    /// # Errors
+    /// [`Error::Netns`] when `/proc` is not mounted.
+    pub fn current() -> Result<Self, Error> {
+        Self::open("/proc/thread-self/ns/net")
+    }
+
+    /// Makes a new namespace and keeps it at `path`, as `ip netns add` does: it lives until [`Netns::remove`].
+    ///
+    /// `path` is created as an empty file; its folder must exist.
+    ///
+    /// # Errors
+    /// [`Error::Netns`] when something is at `path`, or without `CAP_SYS_ADMIN`.
+    pub fn create(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let path = path.into();
+        File::create_new(&path).map_err(|error| failed("create", &path, system_text(&error)))?;
+        let made = on_own_thread(|| unshare_and_mount(&path));
+        let made = made.and_then(|done| done.map_err(io::Error::from));
+        if let Err(error) = made {
+            // The empty file is ours and nothing is mounted on it; what failed first is what the caller must hear.
+            let _ = std::fs::remove_file(&path);
+            return Err(failed("create", &path, system_text(&error)));
+        }
+        Self::open(path)
+    }
+
+    /// Unmounts and removes the namespace kept at `path`. It ends when nothing else holds it.
+    ///
+    /// Nothing at `path` is success.
+    ///
+    /// # Errors
+    /// [`Error::Netns`] when the mount or the file cannot be removed.
+    pub fn remove(path: &Path) -> Result<(), Error> {
+        match unmount(path, UnmountFlags::DETACH) {
+            Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => {}
+            Err(errno) => return Err(failed("remove", path, errno_text(errno))),
+        }
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("remove", path, system_text(&error)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs `work` in this namespace, on a thread that ends there.
+    ///
+    /// # Errors
+    /// [`Error::Netns`] when the namespace cannot be entered (without `CAP_SYS_ADMIN`) or no thread can be started.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+        let entered = on_own_thread(|| {
+            move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))?;
+            Ok(work())
+        });
+        entered.and_then(|done: rustix::io::Result<T>| done.map_err(io::Error::from)).map_err(
+            |error| {
+                let hint = match error.kind() {
+                    io::ErrorKind::PermissionDenied => ": needs CAP_SYS_ADMIN; run as root",
+                    _ => "",
+                };
+                failed("enter", &self.path, format!("{}{hint}", system_text(&error)))
+            },
+        )
+    }
+
+    /// Whether both are the same namespace.
+    ///
+    /// Both being open, comparing inode numbers is exact: a number is reused only after its namespace has ended.
+    ///
+    /// # Errors
+    /// [`Error::Netns`] when the system cannot tell.
+    pub fn is_same_as(&self, other: &Netns) -> Result<bool, Error> {
+        Ok(self.identity()? == other.identity()?)
+    }
+
+    fn identity(&self) -> Result<(u64, u64), Error> {
+        let stat = rustix::fs::fstat(&self.file);
+        let stat = stat.map_err(|errno| failed("open", &self.path, errno_text(errno)))?;
+        Ok((stat.st_dev, stat.st_ino))
+    }
+
+    /// The path by which the namespace was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+impl AsFd for Netns {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Moves this whole process into new namespaces: a network of its own and a private view of the mounts with an empty
+/// `/run`, and as an ordinary user first a user namespace in which it is root.
+///
+/// Everything made afterwards (links, mounts, namespaces kept at a path) vanishes with the process. Must be called
+/// before the process starts a thread.
+///
+/// # Errors
+/// [`Error::Netns`] when the kernel refuses, for example where user namespaces are switched off.
+pub fn isolate_process() -> Result<(), Error> {
+    kind::isolate().map_err(|(step, error)| {
+        failed("create", Path::new("of this process"), format!("{step}: {}", system_text(&error)))
+    })
+}
+
+fn unshare_and_mount(path: &Path) -> rustix::io::Result<()> {
+    kind::leave_network()?;
+    mount_bind("/proc/thread-self/ns/net", path)
+}
+
+fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("podnet-netns".to_owned())
+            .stack_size(THREAD_STACK_BYTES)
+            .spawn_scoped(scope, work)?;
+        thread.join().map_err(|_| io::Error::other("the thread in the namespace panicked"))
+    })
+}
+
+fn failed(action: &'static str, path: &Path, reason: String) -> Error {
+    Error::Netns { action, path: path.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests;
+
+/// Runs an asynchronous test in a network namespace of its own, on a runtime of its own.
+#[cfg(test)]
+pub(crate) fn in_own_netns<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send) {
+    on_own_thread(|| {
+        kind::leave_network().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(test());
+    })
+    .unwrap();
+}

@@ -1,0 +1,138 @@
+//! Kernel parameters of the calling thread's network namespace.
+//!
+//! Fixed keys go through the `sysctl` crate. A key that holds an interface name goes through the components of its
+//! path, because the crate takes every dot for a separator and interfaces are called `eth0.100`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ipnetwork::IpNetwork;
+use sysctl::{Ctl, Sysctl as _, SysctlError};
+
+use crate::error::Error;
+
+/// An address family, where a parameter or a rule exists once for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The family of a network.
+    #[must_use]
+    pub fn of(network: &IpNetwork) -> Self {
+        if network.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+
+    fn folder(self) -> &'static str {
+        match self {
+            Self::V4 => "ipv4",
+            Self::V6 => "ipv6",
+        }
+    }
+}
+
+/// Reads a fixed key, written with slashes: `net/bridge/bridge-nf-call-iptables`.
+///
+/// # Errors
+/// [`Error::Sysctl`], whose source is of kind `NotFound` where the kernel does not have the key.
+pub fn read(key: &str) -> Result<String, Error> {
+    let value = Ctl::new(key).and_then(|ctl| ctl.value_string());
+    value.map(|text| text.trim().to_owned()).map_err(|error| failed("read", key, error))
+}
+
+/// Sets a fixed key, unless it has that value already.
+///
+/// Other programs write the same keys; one that is right is left alone.
+///
+/// # Errors
+/// [`Error::Sysctl`].
+pub fn set(key: &str, value: &str) -> Result<(), Error> {
+    if read(key)? == value {
+        return Ok(());
+    }
+    let ctl = Ctl::new(key).map_err(|error| failed("write", key, error))?;
+    ctl.set_value_string(value).map(drop).map_err(|error| failed("write", key, error))
+}
+
+/// Reads an interface's parameter, `net/FAMILY/conf/INTERFACE/KEY`.
+///
+/// # Errors
+/// [`Error::Sysctl`].
+pub fn read_interface(family: Family, interface: &str, key: &str) -> Result<String, Error> {
+    let path = interface_path(family, interface, key);
+    let text = fs::read_to_string(&path).map_err(|source| interface_failed("read", &path, source))?;
+    Ok(text.trim().to_owned())
+}
+
+/// Sets an interface's parameter, `net/FAMILY/conf/INTERFACE/KEY`.
+///
+/// # Errors
+/// [`Error::Sysctl`].
+pub fn set_interface(
+    family: Family,
+    interface: &str,
+    key: &str,
+    value: &str,
+) -> Result<(), Error> {
+    let path = interface_path(family, interface, key);
+    fs::write(&path, value).map_err(|source| interface_failed("write", &path, source))
+}
+
+/// Switches IPv6 off on an interface. That the kernel has no IPv6 is success.
+///
+/// # Errors
+/// [`Error::Sysctl`].
+pub fn disable_ipv6(interface: &str) -> Result<(), Error> {
+    match set_interface(Family::V6, interface, "disable_ipv6", "1") {
+        Err(Error::Sysctl { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn interface_path(family: Family, interface: &str, key: &str) -> PathBuf {
+    Path::new("/proc/sys/net").join(family.folder()).join("conf").join(interface).join(key)
+}
+
+fn interface_failed(action: &'static str, path: &Path, source: io::Error) -> Error {
+    let key = path.strip_prefix("/proc/sys").unwrap_or(path).display().to_string();
+    Error::Sysctl { action, key, source }
+}
+
+/// The crate reports every error at opening as "not found"; what really happened is asked of the system again.
+fn failed(action: &'static str, key: &str, error: SysctlError) -> Error {
+    let source = match error {
+        SysctlError::IoError(error) => error,
+        other => match fs::File::open(Path::new("/proc/sys").join(key)) {
+            Err(error) => error,
+            Ok(_) => io::Error::other(other),
+        },
+    };
+    Error::Sysctl { action, key: key.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_key_is_not_found() {
+        let Err(Error::Sysctl { source, .. }) = read("net/bridge/no-such-key") else { panic!() };
+        assert_eq!(source.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_fixed_key_is_read() {
+        assert_eq!(read("kernel/ostype").unwrap(), "Linux");
+    }
+
+    #[test]
+    fn an_interface_name_may_hold_a_dot() {
+        let path = interface_path(Family::V4, "eth0.100", "forwarding");
+        assert_eq!(path, Path::new("/proc/sys/net/ipv4/conf/eth0.100/forwarding"));
+    }
+}
