@@ -1,0 +1,228 @@
+//! What a bridge configuration asks for, read and checked before anything is touched.
+
+use podnet_cni_spec::{Dns, InterfaceName, PluginType, Request};
+use podnet_netutil::MacAddr;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::label::Label;
+
+const DEFAULT_BRIDGE: &str = "cni0";
+/// The kernel's limits for an Ethernet device.
+const MTU_RANGE: std::ops::RangeInclusive<i64> = 68..=65535;
+
+/// The options of the reference's `bridge` plugin, as they stand in the configuration.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Options {
+    bridge: Option<String>,
+    is_gateway: bool,
+    is_default_gateway: bool,
+    force_address: bool,
+    ip_masq: bool,
+    mtu: i64,
+    hairpin_mode: bool,
+    promisc_mode: bool,
+    vlan: i64,
+    vlan_trunk: Vec<Value>,
+    macspoofchk: bool,
+    enabledad: bool,
+    disable_container_interface: bool,
+    port_isolation: bool,
+    args: Args,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Args {
+    cni: CniArgsMac,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct CniArgsMac {
+    mac: Option<String>,
+}
+
+/// What is to be built for one attachment.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) label: Label,
+    pub(super) bridge: InterfaceName,
+    pub(super) gateway: Gateway,
+    /// Whether a foreign address on the bridge is replaced instead of refused.
+    pub(super) force_address: bool,
+    pub(super) mtu: Option<u32>,
+    pub(super) hairpin: bool,
+    pub(super) promiscuous: bool,
+    pub(super) isolated: bool,
+    pub(super) ipam: Option<PluginType>,
+    pub(super) dns: Dns,
+    pub(super) host_mac: MacAddr,
+    pub(super) pod_mac: MacAddr,
+}
+
+/// What the bridge is to the pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gateway {
+    /// Nothing: it only joins them.
+    No,
+    /// It has the gateway's address.
+    Address,
+    /// It has the gateway's address, and pods get a default route by it.
+    DefaultRoute,
+}
+
+impl Plan {
+    pub(super) fn from_request(request: &Request) -> Result<Self, Error> {
+        let label = Label::of(request)?;
+        let options: Options = request.config.options()?;
+        refuse_unsupported(&options)?;
+        let (host_mac, own_mac) = label.macs();
+        Ok(Self {
+            bridge: bridge_name(options.bridge.as_deref())?,
+            gateway: gateway(&options),
+            force_address: options.force_address,
+            mtu: mtu(options.mtu)?,
+            hairpin: options.hairpin_mode,
+            promiscuous: options.promisc_mode,
+            isolated: options.port_isolation,
+            ipam: request.config.ipam_type()?,
+            dns: request.config.dns()?,
+            host_mac,
+            pod_mac: wanted_mac(request, &options)?.unwrap_or(own_mac),
+            label,
+        })
+    }
+}
+
+/// Options that would be ignored are refused: a pod that is reachable though it should not be is worse than none.
+fn refuse_unsupported(options: &Options) -> Result<(), Error> {
+    let asked = [
+        ("ipMasq", options.ip_masq),
+        ("vlan", options.vlan != 0),
+        ("vlanTrunk", !options.vlan_trunk.is_empty()),
+        ("macspoofchk", options.macspoofchk),
+        ("enabledad", options.enabledad),
+        ("disableContainerInterface", options.disable_container_interface),
+    ];
+    if let Some((option, _)) = asked.iter().find(|(_, asked)| *asked) {
+        return Err(Error::Unsupported { plugin: "bridge", option });
+    }
+    if options.hairpin_mode && options.promisc_mode {
+        let reason = "it cannot be combined with promiscMode: frames would arrive twice".to_owned();
+        return Err(Error::InvalidOption { option: "hairpinMode", reason });
+    }
+    Ok(())
+}
+
+fn bridge_name(name: Option<&str>) -> Result<InterfaceName, Error> {
+    let name = name.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_BRIDGE);
+    InterfaceName::new(name)
+        .map_err(|error| Error::InvalidOption { option: "bridge", reason: error.to_string() })
+}
+
+fn gateway(options: &Options) -> Gateway {
+    match (options.is_default_gateway, options.is_gateway) {
+        (true, _) => Gateway::DefaultRoute,
+        (false, true) => Gateway::Address,
+        (false, false) => Gateway::No,
+    }
+}
+
+fn mtu(mtu: i64) -> Result<Option<u32>, Error> {
+    if mtu == 0 {
+        return Ok(None);
+    }
+    let wrong = || Error::InvalidOption {
+        option: "mtu",
+        reason: format!("{mtu} is not between {} and {}", MTU_RANGE.start(), MTU_RANGE.end()),
+    };
+    if !MTU_RANGE.contains(&mtu) {
+        return Err(wrong());
+    }
+    u32::try_from(mtu).map(Some).map_err(|_| wrong())
+}
+
+/// A MAC address from, in rising order of weight, `CNI_ARGS`, `args.cni.mac` and the capability `mac`.
+fn wanted_mac(request: &Request, options: &Options) -> Result<Option<MacAddr>, Error> {
+    let capability: Option<String> = request.config.runtime_config("mac")?;
+    let environment = request.attachment()?.args.get("MAC").map(str::to_owned);
+    let text = capability.or_else(|| options.args.cni.mac.clone()).or(environment);
+    let text = text.filter(|text| !text.is_empty());
+    text.map(|text| text.parse())
+        .transpose()
+        .map_err(|error: podnet_netutil::InvalidMacAddr| Error::InvalidOption {
+            option: "mac",
+            reason: error.to_string(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use podnet_cni_spec::{Attachment, CniArgs, PluginConfig, Verb};
+    use serde_json::json;
+
+    use super::*;
+
+    fn plan(options: Value) -> Result<Plan, Error> {
+        let mut config = PluginConfig::from_value(options).unwrap();
+        config.set("name", json!("net"));
+        config.set("type", json!("bridge"));
+        let attachment = Attachment {
+            container_id: "a1".parse().unwrap(),
+            interface: "eth0".parse().unwrap(),
+            netns: None,
+            args: CniArgs::parse("MAC=02:00:00:00:00:01").unwrap(),
+        };
+        Plan::from_request(&Request { verb: Verb::Add, attachment: Some(attachment), config })
+    }
+
+    #[test]
+    fn what_cannot_be_done_yet_is_refused_by_name() {
+        let cases = [
+            ("ipMasq", json!({"ipMasq": true})),
+            ("vlan", json!({"vlan": 7})),
+            ("vlanTrunk", json!({"vlanTrunk": [{"id": 1}]})),
+            ("macspoofchk", json!({"macspoofchk": true})),
+            ("enabledad", json!({"enabledad": true})),
+            ("disableContainerInterface", json!({"disableContainerInterface": true})),
+        ];
+        for (option, config) in cases {
+            let error = plan(config).unwrap_err().to_string();
+            assert!(error.contains(option), "{error}");
+        }
+    }
+
+    #[test]
+    fn keys_are_read_without_regard_to_case() {
+        let plan = plan(json!({"Bridge": "br7", "ISGATEWAY": true, "MTU": 1400})).unwrap();
+        assert_eq!((plan.bridge.as_str(), plan.gateway, plan.mtu), ("br7", Gateway::Address, Some(1400)));
+    }
+
+    #[test]
+    fn the_nearest_source_of_a_mac_address_wins() {
+        let from_environment = plan(json!({})).unwrap().pod_mac.to_string();
+        assert_eq!(from_environment, "02:00:00:00:00:01");
+        let arguments = json!({"args": {"cni": {"mac": "02:00:00:00:00:02"}}});
+        assert_eq!(plan(arguments.clone()).unwrap().pod_mac.to_string(), "02:00:00:00:00:02");
+        let mut both = arguments;
+        both["runtimeConfig"] = json!({"mac": "02:00:00:00:00:03"});
+        assert_eq!(plan(both).unwrap().pod_mac.to_string(), "02:00:00:00:00:03");
+    }
+
+    #[test]
+    fn numbers_and_names_out_of_range_are_refused() {
+        for config in [
+            json!({"mtu": 67}),
+            json!({"mtu": 65_536}),
+            json!({"mtu": -1}),
+            json!({"bridge": "a-name-too-long-"}),
+            json!({"bridge": "br%d"}),
+            json!({"hairpinMode": true, "promiscMode": true}),
+        ] {
+            assert!(plan(config.clone()).is_err(), "{config}");
+        }
+    }
+}

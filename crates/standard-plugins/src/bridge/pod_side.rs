@@ -1,0 +1,90 @@
+//! The pod's side of an attachment: its interface, addresses and routes.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use podnet_cni_spec::{AddResult, Route};
+use podnet_netutil::sysctl::{self, Family};
+use podnet_netutil::{Netlink, Netns};
+
+use super::host_side::gateway_of;
+use super::plan::{Gateway, Plan};
+use crate::error::Error;
+
+/// Enables the pod's interface and gives it its addresses and routes.
+pub(super) async fn configure(
+    netns: &Netns,
+    plan: &Plan,
+    addresses: &AddResult,
+) -> Result<(), Error> {
+    let interface = plan.label.interface().as_str();
+    let with_ipv6 = addresses.ips.iter().any(|ip| ip.address.is_ipv6());
+    let runtime = tokio::runtime::Handle::current();
+    let opened = netns.run(|| {
+        let _entered = runtime.enter();
+        set_parameters(interface, with_ipv6)?;
+        Netlink::open()
+    })?;
+    let netlink = opened?;
+    let link = netlink.require_link(interface).await?;
+    netlink.set_link_up(link.index).await?;
+    for ip in &addresses.ips {
+        netlink.add_address(&link, ip.address).await?;
+    }
+    for route in routes(plan, addresses) {
+        netlink.add_route(&link, &kernel_route(&route, addresses)).await?;
+    }
+    Ok(())
+}
+
+/// Set before the interface is enabled, or the kernel acts on the defaults first.
+fn set_parameters(interface: &str, with_ipv6: bool) -> Result<(), podnet_netutil::Error> {
+    // Neighbours that knew an earlier owner of the address hear of the new one.
+    sysctl::set_interface(Family::V4, interface, "arp_notify", "1")?;
+    if !with_ipv6 {
+        return sysctl::disable_ipv6(interface);
+    }
+    for (key, value) in [("disable_ipv6", "0"), ("accept_dad", "0"), ("accept_ra", "0"), ("keep_addr_on_down", "1")] {
+        sysctl::set_interface(Family::V6, interface, key, value)?;
+    }
+    Ok(())
+}
+
+/// The IPAM plugin's routes, and a default route for each family that has none where the bridge is to be the default
+/// gateway.
+pub(super) fn routes(plan: &Plan, addresses: &AddResult) -> Vec<Route> {
+    let mut routes = addresses.routes.clone();
+    if plan.gateway != Gateway::DefaultRoute {
+        return routes;
+    }
+    for ip in &addresses.ips {
+        let Some(by) = gateway_of(ip) else { continue };
+        let has_default = routes.iter().any(|route| {
+            route.dst.prefix() == 0 && route.dst.is_ipv4() == by.is_ipv4() && route.gw.is_some()
+        });
+        if !has_default {
+            routes.push(Route { dst: default_of(by), gw: Some(by), ..Route::default() });
+        }
+    }
+    routes
+}
+
+fn default_of(by: IpAddr) -> IpNetwork {
+    match by {
+        IpAddr::V4(_) => IpNetwork::V4(ipnetwork::Ipv4Network::from(std::net::Ipv4Addr::UNSPECIFIED)),
+        IpAddr::V6(_) => IpNetwork::V6(ipnetwork::Ipv6Network::from(std::net::Ipv6Addr::UNSPECIFIED)),
+    }
+}
+
+/// A route without a gateway goes by the gateway of the first address of its family, as in the reference.
+fn kernel_route(route: &Route, addresses: &AddResult) -> podnet_netutil::Route {
+    let same_family = |ip: &&podnet_cni_spec::IpConfig| ip.address.is_ipv4() == route.dst.is_ipv4();
+    let by = route.gw.or_else(|| addresses.ips.iter().find(same_family).and_then(|ip| ip.gateway));
+    let mut wanted = podnet_netutil::Route::new(route.dst, by);
+    wanted.mtu = route.mtu;
+    wanted.advmss = route.advmss;
+    wanted.priority = route.priority;
+    wanted.table = route.table;
+    wanted.scope = route.scope;
+    wanted
+}

@@ -1,0 +1,147 @@
+//! The IPAM plugin host-local: gives addresses out of ranges and remembers them in files of this host.
+//!
+//! Options, results and files are those of the Go program, and both may work on one store at the same time. A network's
+//! store is the directory `<dataDir>/<network>` (default `/var/lib/cni/networks`):
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `10.1.0.5` | the container id, CR LF, the interface's name: the address is taken |
+//! | `last_reserved_ip.0` | the address given last from range set 0, where the next search starts |
+//! | `lock` | nothing; whoever changes the store holds flock(2) on it |
+//!
+//! A request goes from the configuration (`config`, `range`) over the choice (`allocate`, which is pure) to the files
+//! (`store`); `index` remembers between requests what the files said.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use podnet_cni_spec::{AddResult, Request};
+use tokio::sync::Mutex as AsyncMutex;
+
+use self::config::Config;
+use self::index::Index;
+use self::record::Owner;
+use self::store::Access;
+use crate::error::Error;
+
+mod add;
+mod allocate;
+mod check;
+mod config;
+mod del;
+mod index;
+mod position;
+mod range;
+mod record;
+mod resolv_conf;
+mod stamp;
+mod store;
+mod taken;
+
+pub use allocate::AllocationError;
+pub use range::RangeError;
+
+/// How long a request waits for a store, unless told otherwise.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// host-local, with what it remembers of every store that it has worked on.
+///
+/// Copies share their memory. It is a hint only: another process may change a store at any time between two requests,
+/// and what was remembered is then read again.
+#[derive(Debug, Clone)]
+pub struct HostLocal {
+    stores: Arc<Mutex<HashMap<PathBuf, Arc<AsyncMutex<Index>>>>>,
+    wait: Duration,
+}
+
+impl Default for HostLocal {
+    fn default() -> Self {
+        Self { stores: Arc::default(), wait: WAIT }
+    }
+}
+
+impl HostLocal {
+    /// One that remembers nothing yet and waits at most 5 s for a store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same one, waiting at most `wait` for a store that others are using.
+    #[must_use]
+    pub fn waiting_at_most(self, wait: Duration) -> Self {
+        Self { wait, ..self }
+    }
+
+    /// Reserves an address of each range set, all or none, and returns them with their gateways, the configured routes
+    /// and the `dns` of `resolvConf`.
+    ///
+    /// Must run in a tokio runtime with time enabled, as all of these functions. Once begun it is finished even if the
+    /// future is dropped; a DEL that follows waits for that.
+    ///
+    /// # Errors
+    /// [`Error::Allocation`] when there is no address to give, or the attachment has one already; the configuration's
+    /// errors (code 7) before anything is touched; [`Error::Lock`] and [`Error::StoreBusy`] (code 11) when others use the
+    /// store all the time. No address stays reserved then, save [`Error::UndoFailed`] says so.
+    pub async fn add(&self, request: &Request) -> Result<AddResult, Error> {
+        let owner = Owner::new(request.attachment()?);
+        let config = Config::new(request)?;
+        self.on_store(request, move |access| add::add(&config, &owner, access)).await
+    }
+
+    /// Releases every address of the attachment, whichever range it is from. Nothing to release is success.
+    ///
+    /// Of the configuration only the network's name and `dataDir` count.
+    ///
+    /// # Errors
+    /// [`Error::NotReleased`] with every file that could not be removed; [`Error::Lock`], [`Error::StoreBusy`].
+    pub async fn del(&self, request: &Request) -> Result<(), Error> {
+        let owner = Owner::new(request.attachment()?);
+        self.on_store(request, move |access| del::del(&owner, access)).await
+    }
+
+    /// Checks that the addresses in `prevResult` which are of this network's ranges are reserved for the attachment, and
+    /// that it has one at all.
+    ///
+    /// # Errors
+    /// [`Error::NotAllocated`], [`Error::AddressNotReserved`]; [`Error::Lock`], [`Error::StoreBusy`].
+    pub async fn check(&self, request: &Request) -> Result<(), Error> {
+        let owner = Owner::new(request.attachment()?);
+        let expected = check::expected(&Config::new(request)?, request)?;
+        self.on_store(request, move |access| check::check(&expected, &owner, access)).await
+    }
+
+    /// Does the work of one request on its network's store, in a thread that may block. Requests on one store take turns
+    /// here, so that many of them at once do not make as many threads that wait for one lock.
+    async fn on_store<T: Send + 'static>(
+        &self,
+        request: &Request,
+        work: impl FnOnce(Access<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let dir = config::store_dir(&request.config)?;
+        let (started, wait) = (Instant::now(), self.wait);
+        let turn = tokio::time::timeout(wait, self.index_of(&dir).lock_owned()).await;
+        let Ok(mut index) = turn else { return Err(Error::StoreBusy { store: dir, waited: wait }) };
+        let wait = wait.saturating_sub(started.elapsed());
+        // The turn moves into the thread: it must last as long as the work, also where nobody waits for the result.
+        let done = tokio::task::spawn_blocking(move || {
+            work(Access { dir: &dir, index: &mut index, wait })
+        })
+        .await;
+        match done {
+            Ok(result) => result,
+            Err(failure) if failure.is_panic() => std::panic::resume_unwind(failure.into_panic()),
+            Err(_) => Err(Error::Interrupted),
+        }
+    }
+
+    fn index_of(&self, dir: &Path) -> Arc<AsyncMutex<Index>> {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        stores.entry(dir.to_owned()).or_default().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;
