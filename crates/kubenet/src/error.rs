@@ -1,0 +1,61 @@
+//! Why kubenet could not do what it was asked.
+
+use podnet_cni_invoke::ExecError;
+use podnet_cni_spec::{CniError, InvalidName};
+use podnet_plugin_api::Mtu;
+
+/// A cause that an operation of kubenet failed from.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The kernel refused something.
+    #[error(transparent)]
+    Net(#[from] podnet_netutil::Error),
+    /// A standard plugin could not be opened.
+    #[error(transparent)]
+    StandardPlugin(#[from] podnet_standard_plugins::Error),
+    /// A standard plugin failed.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// The pod's id or a name is not one that CNI allows.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// A configuration that kubenet wrote was refused.
+    #[error(transparent)]
+    Config(#[from] CniError),
+    /// `cbr0` exists and is something else than a bridge.
+    #[error("{name} exists and is a {kind} interface, not a bridge: remove or rename it, kubenet needs the name")]
+    NotABridge {
+        /// The interface's name.
+        name: &'static str,
+        /// What it is.
+        kind: String,
+    },
+    /// The MTU is below what IPv6 needs.
+    #[error("an MTU of {mtu} is too small for the IPv6 pod CIDR: IPv6 needs at least 1280 bytes")]
+    MtuTooSmallForIpv6 {
+        /// The MTU in use, in bytes.
+        mtu: Mtu,
+    },
+    /// An MTU that was found on the host is out of range.
+    #[error(transparent)]
+    Mtu(#[from] podnet_plugin_api::InvalidMtu),
+    /// The pod's namespace is the host's own.
+    #[error("{path} is the host's own network namespace: give the pod's")]
+    OwnNetns {
+        /// The path that was given.
+        path: String,
+    },
+    /// The plugin ended in success and gave no address.
+    #[error("the bridge plugin gave the pod no address")]
+    NoAddress,
+    /// Another operation on the pod did not end in time, or its lock cannot be used.
+    #[error(transparent)]
+    Lock(#[from] podnet_netutil::lock::LockError),
+    /// The runtime was shut down while the operation waited.
+    #[error("the program is shutting down")]
+    Interrupted,
+    /// Kubenet was used before it was initialised.
+    #[error("kubenet is not initialised")]
+    NotInitialised,
+}

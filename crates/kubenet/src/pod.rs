@@ -1,0 +1,113 @@
+//! One pod's life: attached, looked at, detached.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use podnet_cni_invoke::Exec as _;
+use podnet_cni_spec::{
+    AddResult, Attachment, CniArgs, ContainerId, InterfaceName, PluginConfig, Request, Verb,
+};
+use podnet_netutil::{Netlink, Netns};
+use podnet_plugin_api::{PodNetworkStatus, PodSandbox};
+use podnet_standard_plugins::Label;
+
+use crate::error::Error;
+use crate::node::Node;
+use crate::plugin::{NETWORK, POD_INTERFACE};
+
+/// A pod and the configurations by which it is attached.
+pub(crate) struct Pod<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) loopback: PluginConfig,
+    pub(crate) bridge: PluginConfig,
+    pub(crate) sandbox: &'a PodSandbox,
+}
+
+impl Pod<'_> {
+    /// Attaches the pod, or finds that it is attached already.
+    pub(crate) async fn set_up(&self) -> Result<PodNetworkStatus, Error> {
+        if self.is_attached().await? {
+            if let Some(status) = self.status().await? {
+                return Ok(status);
+            }
+            // Attached by this id in a namespace that is no longer the pod's.
+            self.detach().await?;
+        }
+        self.run(Verb::Add, &self.loopback, "lo").await?;
+        let result = self.run(Verb::Add, &self.bridge, POD_INTERFACE).await?;
+        status_of(&result.unwrap_or_default()).ok_or(Error::NoAddress)
+    }
+
+    /// Detaches the pod. Goes on after a failure and returns all of them.
+    pub(crate) async fn tear_down(&self) -> Vec<Error> {
+        let loopback = self.run(Verb::Del, &self.loopback, "lo").await.map(drop);
+        let bridge = self.detach().await;
+        [loopback, bridge].into_iter().filter_map(Result::err).collect()
+    }
+
+    /// The pod's addresses, as its namespace has them.
+    pub(crate) async fn status(&self) -> Result<Option<PodNetworkStatus>, Error> {
+        match &self.sandbox.netns {
+            Some(path) => addresses(path).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn detach(&self) -> Result<(), Error> {
+        self.run(Verb::Del, &self.bridge, POD_INTERFACE).await.map(drop)
+    }
+
+    /// The host end carries its label once everything else was done.
+    async fn is_attached(&self) -> Result<bool, Error> {
+        let label = label(self.sandbox)?;
+        let host_end = self.node.netlink().link_by_name(&label.host_end()).await?;
+        Ok(host_end.is_some_and(|link| link.alias == Some(label.alias())))
+    }
+
+    async fn run(
+        &self,
+        verb: Verb,
+        config: &PluginConfig,
+        interface: &str,
+    ) -> Result<Option<AddResult>, Error> {
+        let attachment = Attachment {
+            container_id: ContainerId::new(self.sandbox.id())?,
+            interface: InterfaceName::new(interface)?,
+            netns: self.sandbox.netns.clone(),
+            args: CniArgs::default(),
+        };
+        let plugin = config.plugin_type()?;
+        let request = Request { verb, attachment: Some(attachment), config: config.clone() };
+        Ok(self.node.exec.run(&plugin, &request).await?)
+    }
+}
+
+/// The label of a pod's attachment, from which every name on the host follows.
+pub(crate) fn label(sandbox: &PodSandbox) -> Result<Label, Error> {
+    let container_id = ContainerId::new(sandbox.id())?;
+    let interface = InterfaceName::new(POD_INTERFACE)?;
+    Ok(Label::new(NETWORK.parse()?, container_id, interface)?)
+}
+
+fn status_of(result: &AddResult) -> Option<PodNetworkStatus> {
+    PodNetworkStatus::new(result.ips.iter().map(|ip| ip.address.ip()).collect())
+}
+
+/// The first global address of each family, IPv4 first, as the kubelet looks for them.
+async fn addresses(path: &Path) -> Result<Option<PodNetworkStatus>, Error> {
+    let netns = Netns::open(path)?;
+    if netns.is_same_as(&Netns::current()?)? {
+        return Err(Error::OwnNetns { path: path.display().to_string() });
+    }
+    let netlink = Netlink::open_in(&netns)?;
+    let Some(link) = netlink.link_by_name(POD_INTERFACE).await? else { return Ok(None) };
+    let global: Vec<IpAddr> = netlink
+        .addresses(&link)
+        .await?
+        .iter()
+        .filter(|address| address.global)
+        .map(|address| address.network.ip())
+        .collect();
+    let first = |v4: bool| global.iter().find(|ip| ip.is_ipv4() == v4).copied();
+    Ok(PodNetworkStatus::new(first(true).into_iter().chain(first(false)).collect()))
+}

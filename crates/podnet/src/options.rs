@@ -1,0 +1,141 @@
+//! A node's options, with the names and defaults of the kubelet's flags.
+
+use std::path::PathBuf;
+
+use podnet_plugin_api::{HairpinMode, PodCidrs};
+
+/// What an operator says about the pod network of a node.
+///
+/// Each field is the kubelet's flag of that name, and so is its default, except where said. The rules between them are
+/// checked by [`check`](Self::check).
+///
+/// ```
+/// use podnet::{HairpinMode, NodeOptions};
+///
+/// let options = NodeOptions::default();
+/// assert_eq!(options.network_plugin, None, "the no-op plugin");
+/// assert_eq!(options.hairpin_mode, HairpinMode::HairpinVeth, "unlike the kubelet's");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::Args), command(next_help_heading = "Node options"))]
+#[non_exhaustive]
+pub struct NodeOptions {
+    /// The network plugin to use: kubenet, or nothing for the no-op plugin
+    #[cfg_attr(feature = "clap", arg(long, global = true, value_name = "NAME"))]
+    pub network_plugin: Option<String>,
+
+    /// The MTU of the pod network in bytes, for kubenet only; 0 takes the smallest of the host's enabled interfaces
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, global = true, value_name = "BYTES", default_value_t = 0)
+    )]
+    pub network_plugin_mtu: u32,
+
+    /// The subnet for this node's pods, such as 10.244.0.0/24; one of each family separated by a comma
+    #[cfg_attr(feature = "clap", arg(long, global = true, value_name = "CIDR[,CIDR]"))]
+    pub pod_cidr: Option<PodCidrs>,
+
+    /// How a pod reaches itself through a service. The kubelet's default was promiscuous-bridge, which hands the pod
+    /// some frames twice
+    #[cfg_attr(
+        feature = "clap",
+        arg(
+            long,
+            global = true,
+            value_name = "MODE",
+            default_value_t = HairpinMode::HairpinVeth,
+            value_parser = hairpin_mode_parser(),
+        )
+    )]
+    pub hairpin_mode: HairpinMode,
+
+    /// Refused: cbr0 is made by kubenet and by nothing else
+    #[cfg_attr(
+        feature = "clap",
+        arg(
+            long,
+            global = true,
+            value_name = "BOOL",
+            default_value_t = false,
+            action = clap::ArgAction::Set,
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "true",
+        )
+    )]
+    pub configure_cbr0: bool,
+
+    /// Whether a change of the node's subnet reaches the plugin; kubenet needs it
+    #[cfg_attr(
+        feature = "clap",
+        arg(
+            long,
+            global = true,
+            value_name = "BOOL",
+            default_value_t = true,
+            action = clap::ArgAction::Set,
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "true",
+        )
+    )]
+    pub reconcile_cidr: bool,
+
+    /// An existing folder for all state: DIR/networks for reserved addresses, DIR/run for locks. Without it they are
+    /// where the CNI plugins have them, /var/lib/cni/networks, and in /run/podnet
+    #[cfg_attr(feature = "clap", arg(long, global = true, value_name = "DIR"))]
+    pub state_dir: Option<PathBuf>,
+}
+
+impl Default for NodeOptions {
+    fn default() -> Self {
+        Self {
+            network_plugin: None,
+            network_plugin_mtu: 0,
+            pod_cidr: None,
+            hairpin_mode: HairpinMode::HairpinVeth,
+            configure_cbr0: false,
+            reconcile_cidr: true,
+            state_dir: None,
+        }
+    }
+}
+
+/// Has the modes offered by help and completions.
+#[cfg(feature = "clap")]
+fn hairpin_mode_parser() -> impl clap::builder::TypedValueParser<Value = HairpinMode> {
+    use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+
+    let modes = HairpinMode::ALL.map(HairpinMode::as_str);
+    PossibleValuesParser::new(modes).try_map(|mode| mode.parse::<HairpinMode>())
+}
+
+#[cfg(all(test, feature = "clap"))]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Node {
+        #[command(flatten)]
+        options: NodeOptions,
+    }
+
+    fn parse(arguments: &[&str]) -> NodeOptions {
+        Node::parse_from(std::iter::once("node").chain(arguments.iter().copied())).options
+    }
+
+    #[test]
+    fn no_arguments_are_the_default() {
+        assert_eq!(parse(&[]), NodeOptions::default());
+    }
+
+    #[test]
+    fn booleans_are_given_as_the_kubelet_takes_them() {
+        assert!(parse(&["--configure-cbr0"]).configure_cbr0);
+        assert!(!parse(&["--configure-cbr0=false"]).configure_cbr0);
+        assert!(!parse(&["--reconcile-cidr=false"]).reconcile_cidr);
+        assert!(parse(&["--reconcile-cidr"]).reconcile_cidr);
+    }
+}

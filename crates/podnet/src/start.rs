@@ -1,0 +1,44 @@
+//! From a node's options to a plugin that can be used.
+
+use std::sync::Arc;
+
+use podnet_plugin_api::{Event, NetworkPlugin, SelectionError, select};
+
+use crate::flavours::probe;
+use crate::options::NodeOptions;
+use crate::rules::{OptionsError, Subnet};
+
+/// Why no network plugin could be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The options do not fit together. Nothing was touched.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// The plugin that is asked for was not found. Nothing was touched.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// The plugin does not work on this node.
+    #[error(transparent)]
+    Plugin(#[from] podnet_plugin_api::Error),
+}
+
+/// Checks the options, selects the plugin, initialises it and hands it the node's subnet.
+///
+/// Warnings go to `tracing`. The calling thread must be in the host's network namespace, within a tokio runtime that
+/// has I/O and time enabled where the plugin is kubenet.
+///
+/// # Errors
+/// [`Error`] says which of the steps ended it.
+pub async fn start(options: &NodeOptions, subnet: Subnet) -> Result<Arc<dyn NetworkPlugin>, Error> {
+    let plan = options.check(subnet)?;
+    plan.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let selection = select(probe(options), options.network_plugin.as_deref())?;
+    selection.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let plugin = selection.chosen.plugin;
+    plugin.init(&plan.settings).await?;
+    if let Some(cidrs) = plan.pod_cidrs {
+        plugin.event(Event::PodCidrChange { cidrs }).await?;
+    }
+    Ok(plugin)
+}
