@@ -1,0 +1,37 @@
+//! Where the programs are: ours beside the test's own, the peers' where their packages put them.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Where Debian's package `containernetworking-plugins` and a Kubernetes node have the Go programs.
+const PEER_FOLDERS: [&str; 2] = ["/usr/lib/cni", "/opt/cni/bin"];
+
+/// A program of this workspace, built by `cargo xtask test`.
+///
+/// # Panics
+/// When it was not built.
+#[must_use]
+pub fn own(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own program");
+    let built = test.ancestors().skip(2).map(|folder| folder.join(name)).find(|path| path.exists());
+    built.unwrap_or_else(|| panic!("{name} is not built: run the tests by `cargo xtask test`"))
+}
+
+/// A Go CNI program that nobody here wrote. Where it is missing, the test that asked is noted as skipped.
+#[must_use]
+pub fn peer(name: &str, test: &str) -> Option<PathBuf> {
+    let found = PEER_FOLDERS.iter().map(|folder| PathBuf::from(folder).join(name)).find(|path| path.exists());
+    if found.is_none() {
+        skip(test, &format!("the Go program {name} is not installed (package containernetworking-plugins)"));
+    }
+    found
+}
+
+/// Notes for `cargo xtask test` that a test could not run; under `CI=true` that is a failure.
+pub fn skip(test: &str, reason: &str) {
+    eprintln!("skipped {test}: {reason}");
+    let Some(notes) = std::env::var_os("PODNET_SKIPS") else { return };
+    let notes = std::fs::OpenOptions::new().append(true).create(true).open(notes);
+    let noted = notes.and_then(|mut file| writeln!(file, "{test}: {reason}"));
+    noted.expect("the file for skipped tests can be written");
+}
