@@ -20,9 +20,17 @@ pub fn own(name: &str) -> PathBuf {
 /// A Go CNI program that nobody here wrote. Where it is missing, the test that asked is noted as skipped.
 #[must_use]
 pub fn peer(name: &str, test: &str) -> Option<PathBuf> {
-    let found = PEER_FOLDERS.iter().map(|folder| PathBuf::from(folder).join(name)).find(|path| path.exists());
+    let found = PEER_FOLDERS
+        .iter()
+        .map(|folder| PathBuf::from(folder).join(name))
+        .find(|path| path.exists());
     if found.is_none() {
-        skip(test, &format!("the Go program {name} is not installed (package containernetworking-plugins)"));
+        skip(
+            test,
+            &format!(
+                "the Go program {name} is not installed (package containernetworking-plugins)"
+            ),
+        );
     }
     found
 }

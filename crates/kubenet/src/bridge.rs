@@ -26,34 +26,44 @@ pub(crate) fn choose_mtu(links: &[Link], wanted: Option<Mtu>) -> Result<Mtu, Err
     }
 }
 
-/// Refuses a cbr0 that is no bridge, and has one that is follow the MTU.
-pub(crate) async fn adopt(netlink: &Netlink, links: &[Link], mtu: Mtu) -> Result<(), Error> {
-    let Some(found) = links.iter().find(|link| link.name == BRIDGE) else { return Ok(()) };
-    if found.kind != "bridge" {
-        let kind = if found.kind.is_empty() { "hardware" } else { &found.kind };
-        return Err(Error::NotABridge { name: BRIDGE, kind: kind.to_owned() });
+/// Refuses a cbr0 that is something else than a bridge.
+pub(crate) fn refuse_another_kind(links: &[Link]) -> Result<(), Error> {
+    match links.iter().find(|link| link.name == BRIDGE) {
+        Some(found) if found.kind != "bridge" => {
+            let kind = if found.kind.is_empty() { "hardware" } else { &found.kind };
+            Err(Error::NotABridge { name: BRIDGE, kind: kind.to_owned() })
+        }
+        _ => Ok(()),
     }
-    if found.mtu != mtu.get() {
-        tracing::info!(from = found.mtu, to = mtu.get(), "changing the MTU of cbr0");
-        netlink.set_link_mtu(found.index, mtu.get()).await?;
-    }
-    Ok(())
 }
 
-/// Takes from cbr0 the addresses that are neither of `cidrs`' gateways: one that is left from an earlier pod CIDR
-/// makes the bridge plugin refuse every pod.
-pub(crate) async fn clear_other_addresses(
+/// Has a cbr0 that exists follow the MTU and the pod CIDRs, before a pod is attached to it.
+///
+/// Not when kubenet starts: whoever only asks for a status, perhaps with another pod CIDR, must change nothing.
+pub(crate) async fn prepare(netlink: &Netlink, mtu: Mtu, cidrs: &PodCidrs) -> Result<(), Error> {
+    let Some(bridge) = netlink.link_by_name(BRIDGE).await? else { return Ok(()) };
+    if bridge.mtu != mtu.get() {
+        tracing::info!(from = bridge.mtu, to = mtu.get(), "changing the MTU of cbr0");
+        netlink.set_link_mtu(bridge.index, mtu.get()).await?;
+    }
+    clear_other_addresses(netlink, &bridge, cidrs).await
+}
+
+/// Takes from cbr0 the addresses that are no gateway of `cidrs`: one that is left from an earlier pod CIDR makes the
+/// bridge plugin refuse every pod.
+async fn clear_other_addresses(
     netlink: &Netlink,
+    bridge: &Link,
     cidrs: &PodCidrs,
 ) -> Result<(), Error> {
-    let Some(bridge) = netlink.link_by_name(BRIDGE).await? else { return Ok(()) };
-    for address in netlink.addresses(&bridge).await? {
-        let ours = cidrs.iter().any(|cidr| {
-            cidr.gateway() == address.network.ip() && cidr.network().prefix() == address.network.prefix()
+    for address in netlink.addresses(bridge).await? {
+        let is_gateway = cidrs.iter().any(|cidr| {
+            cidr.gateway() == address.network.ip()
+                && cidr.network().prefix() == address.network.prefix()
         });
-        if address.global && !ours {
+        if address.global && !is_gateway {
             tracing::warn!(address = %address.network, "removing a foreign address from cbr0");
-            netlink.delete_address(&bridge, address.network).await?;
+            netlink.delete_address(bridge, address.network).await?;
         }
     }
     Ok(())

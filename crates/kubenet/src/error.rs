@@ -24,7 +24,9 @@ pub enum Error {
     #[error(transparent)]
     Config(#[from] CniError),
     /// `cbr0` exists and is something else than a bridge.
-    #[error("{name} exists and is a {kind} interface, not a bridge: remove or rename it, kubenet needs the name")]
+    #[error(
+        "{name} exists and is a {kind} interface, not a bridge: remove or rename it, kubenet needs the name"
+    )]
     NotABridge {
         /// The interface's name.
         name: &'static str,

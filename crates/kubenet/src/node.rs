@@ -16,14 +16,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) async fn open(
-        options: &KubenetOptions,
-        settings: &Settings,
-    ) -> Result<Self, Error> {
+    pub(crate) async fn open(options: &KubenetOptions, settings: &Settings) -> Result<Self, Error> {
         let host = Host::open(&options.runtime_dir)?;
         let links = host.netlink().links().await?;
         let mtu = bridge::choose_mtu(&links, settings.mtu)?;
-        bridge::adopt(host.netlink(), &links, mtu).await?;
+        bridge::refuse_another_kind(&links)?;
         pass_bridged_traffic_to_iptables();
         Ok(Self { exec: BuiltinExec::new(host), mtu, hairpin_mode: settings.hairpin_mode })
     }

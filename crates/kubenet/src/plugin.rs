@@ -8,6 +8,7 @@ use podnet_plugin_api::{
     Error as PluginError, Event, NetworkPlugin, NotReady, NotReadyReason, PluginName, PodCidrs,
     PodNetworkStatus, PodSandbox, Settings,
 };
+use tokio::sync::Mutex;
 
 use crate::bridge;
 use crate::config::{self, BridgeConfig};
@@ -31,6 +32,8 @@ pub struct Kubenet {
     options: KubenetOptions,
     node: OnceLock<Node>,
     pod_cidrs: RwLock<Option<PodCidrs>>,
+    /// The pod CIDRs for which cbr0 was prepared.
+    prepared_for: Mutex<Option<PodCidrs>>,
 }
 
 impl Kubenet {
@@ -42,6 +45,7 @@ impl Kubenet {
             options,
             node: OnceLock::new(),
             pod_cidrs: RwLock::new(None),
+            prepared_for: Mutex::new(None),
         }
     }
 
@@ -55,13 +59,24 @@ impl Kubenet {
         self.node.set(node).map_err(|_| already())
     }
 
-    async fn take_pod_cidrs(&self, cidrs: PodCidrs) -> Result<(), Error> {
+    fn take_pod_cidrs(&self, cidrs: PodCidrs) -> Result<(), Error> {
         let node = self.node()?;
         if cidrs.has_ipv6() && !node.mtu.carries_ipv6() {
             return Err(Error::MtuTooSmallForIpv6 { mtu: node.mtu });
         }
-        bridge::clear_other_addresses(node.netlink(), &cidrs).await?;
         *self.pod_cidrs.write().unwrap_or_else(PoisonError::into_inner) = Some(cidrs);
+        Ok(())
+    }
+
+    /// Prepares cbr0 for the pod CIDRs in force, once for each change of them.
+    async fn prepare_bridge(&self) -> Result<(), Error> {
+        let Some(cidrs) = self.pod_cidrs() else { return Ok(()) };
+        let mut prepared = self.prepared_for.lock().await;
+        if prepared.as_ref() != Some(&cidrs) {
+            let node = self.node()?;
+            bridge::prepare(node.netlink(), node.mtu, &cidrs).await?;
+            *prepared = Some(cidrs);
+        }
         Ok(())
     }
 
@@ -86,7 +101,10 @@ impl Kubenet {
 
     fn readiness(&self) -> Result<(), NotReady> {
         if self.node.get().is_none() {
-            return Err(NotReady::new(NotReadyReason::NotInitialised, "kubenet is not initialised"));
+            return Err(NotReady::new(
+                NotReadyReason::NotInitialised,
+                "kubenet is not initialised",
+            ));
         }
         if self.pod_cidrs().is_none() {
             return Err(NotReady::new(
@@ -103,6 +121,7 @@ impl Kubenet {
             return Err(PluginError::no_netns(sandbox));
         }
         let attached = async {
+            self.prepare_bridge().await?;
             let _lock = self.lock(sandbox).await?;
             self.pod(sandbox)?.set_up().await
         };
@@ -142,7 +161,6 @@ impl NetworkPlugin for Kubenet {
             match event {
                 Event::PodCidrChange { cidrs } => self
                     .take_pod_cidrs(cidrs)
-                    .await
                     .map_err(|error| PluginError::event(&self.name, error)),
                 _ => Ok(()),
             }

@@ -47,14 +47,18 @@ fn a_pod_lives_through_four_processes() {
     let pod = host.add_pod("a").unwrap();
     let netns = pod.path().to_str().unwrap();
 
-    let status: Value = serde_json::from_str(&stdout(&kubenet(&host, &set_up(&pod, "default/a", "a1")))).unwrap();
+    let status: Value =
+        serde_json::from_str(&stdout(&kubenet(&host, &set_up(&pod, "default/a", "a1")))).unwrap();
     assert_eq!(status["apiVersion"], "v1beta1");
     assert_eq!(status["kind"], "PodNetworkStatus");
     assert_eq!(status["ip"], "10.9.0.2");
     let address = host.networks_dir().join("kubenet/10.9.0.2");
     assert_eq!(std::fs::read(&address).unwrap(), b"a1\r\neth0");
 
-    let found = kubenet(&host, &["--output", "json", "status", "default/a", "--id", "a1", "--netns", netns]);
+    let found = kubenet(
+        &host,
+        &["--output", "json", "status", "default/a", "--id", "a1", "--netns", netns],
+    );
     let found: Value = serde_json::from_str(&stdout(&found)).unwrap();
     assert_eq!(found["ip"], "10.9.0.2");
 
@@ -102,7 +106,10 @@ fn bad_options_are_refused_in_one_line_that_says_what_to_do() {
         assert_ne!(status, 0);
         assert!(text.contains(reason), "{options:?}: {text}");
     }
-    assert_eq!(host.run(async || Netlink::open().unwrap().links().await.unwrap().len()).unwrap(), 1);
+    assert_eq!(
+        host.run(async || Netlink::open().unwrap().links().await.unwrap().len()).unwrap(),
+        1
+    );
 }
 
 #[test]

@@ -86,12 +86,14 @@ fn everything_has_the_narrowest_interfaces_mtu() {
 #[test]
 fn an_existing_bridge_follows_the_mtu_that_is_asked_for() {
     let host = TestHost::new().unwrap();
-    let web = host.add_pod("web").unwrap();
+    let (web, client) = (host.add_pod("web").unwrap(), host.add_pod("client").unwrap());
     host.run(async || {
         set_up(&start(&host, CIDR).await, &pod("w1", &web)).await;
         let kubenet = Kubenet::new(KubenetOptions::new(host.networks_dir(), host.runtime_dir()));
         let settings = Settings::default().with_mtu(Mtu::new(1400).unwrap());
         kubenet.init(&settings).await.unwrap();
+        kubenet.event(Event::PodCidrChange { cidrs: CIDR.parse().unwrap() }).await.unwrap();
+        set_up(&kubenet, &pod("c1", &client)).await;
         let bridge = Netlink::open().unwrap().require_link(BRIDGE).await.unwrap();
         assert_eq!(bridge.mtu, 1400);
     })
@@ -171,7 +173,8 @@ fn tear_down_needs_neither_the_namespace_nor_a_pod_cidr() {
         drop(web);
         kubenet.tear_down_pod(&gone).await.unwrap();
 
-        let without_cidr = Kubenet::new(KubenetOptions::new(host.networks_dir(), host.runtime_dir()));
+        let without_cidr =
+            Kubenet::new(KubenetOptions::new(host.networks_dir(), host.runtime_dir()));
         without_cidr.init(&Settings::default()).await.unwrap();
         let without_netns = PodSandbox::new("default", "client", "c1").unwrap();
         without_cidr.tear_down_pod(&without_netns).await.unwrap();
@@ -417,6 +420,20 @@ fn a_cbr0_that_vanished_is_made_again_for_the_next_pod() {
         set_up(&kubenet, &pod("c1", &client)).await;
         client.ping("10.9.0.1".parse().unwrap()).unwrap();
         kubenet.tear_down_pod(&pod("w1", &web)).await.unwrap();
+    })
+    .unwrap();
+}
+
+#[test]
+fn asking_for_a_status_changes_nothing() {
+    let host = TestHost::new().unwrap();
+    let web = host.add_pod("web").unwrap();
+    host.run(async || {
+        set_up(&start(&host, CIDR).await, &pod("w1", &web)).await;
+        let mistaken = start(&host, "10.8.0.0/24").await;
+        mistaken.status().await.unwrap();
+        mistaken.pod_network_status(&pod("w1", &web)).await.unwrap();
+        web.ping("10.9.0.1".parse().unwrap()).unwrap();
     })
     .unwrap();
 }

@@ -74,7 +74,8 @@ fn a_container_is_attached_checked_and_detached() {
 fn the_results_of_0_2_0_have_their_own_shape() {
     let host = TestHost::new().unwrap();
     let web = host.add_pod("web").unwrap();
-    let result = ours(&host, "bridge", bridge_config(&host, "0.2.0")).call("ADD", "w1", web.path()).ok();
+    let result =
+        ours(&host, "bridge", bridge_config(&host, "0.2.0")).call("ADD", "w1", web.path()).ok();
     assert_eq!(result["ip4"]["ip"], "10.1.0.2/24");
     assert_eq!(result["ip4"]["gateway"], "10.1.0.1");
     assert_eq!(result["ip4"]["routes"][0]["dst"], "0.0.0.0/0");
@@ -159,7 +160,10 @@ fn version_tells_every_version_of_the_spec() {
 
 #[test]
 fn what_the_go_bridge_attached_ours_checks_and_detaches() {
-    let Some(program) = peer("bridge", "what_the_go_bridge_attached_ours_checks_and_detaches") else { return };
+    let Some(program) = peer("bridge", "what_the_go_bridge_attached_ours_checks_and_detaches")
+    else {
+        return;
+    };
     let host = TestHost::new().unwrap();
     let (web, gone) = (host.add_pod("web").unwrap(), host.add_pod("gone").unwrap());
     let theirs = go(&host, program, bridge_config(&host, "1.0.0"));
@@ -179,7 +183,10 @@ fn what_the_go_bridge_attached_ours_checks_and_detaches() {
 
 #[test]
 fn what_ours_attached_the_go_bridge_checks_and_detaches() {
-    let Some(program) = peer("bridge", "what_ours_attached_the_go_bridge_checks_and_detaches") else { return };
+    let Some(program) = peer("bridge", "what_ours_attached_the_go_bridge_checks_and_detaches")
+    else {
+        return;
+    };
     let host = TestHost::new().unwrap();
     let web = host.add_pod("web").unwrap();
     let theirs = go(&host, program, bridge_config(&host, "1.0.0"));
