@@ -17,15 +17,8 @@ pub(crate) struct Call<'a> {
 
 impl<'a> Call<'a> {
     pub(crate) fn of(plugin: &'a PluginType, request: &'a Request) -> Self {
-        let container = request
-            .attachment
-            .as_ref()
-            .map(|attachment| &attachment.container_id);
-        Self {
-            plugin,
-            verb: request.verb,
-            container,
-        }
+        let container = request.attachment.as_ref().map(|attachment| &attachment.container_id);
+        Self { plugin, verb: request.verb, container }
     }
 
     /// The plugin's own error.
@@ -79,33 +72,16 @@ impl<'a> Call<'a> {
         let (plugin, verb) = (self.plugin.clone(), self.verb);
         let container = self.container.cloned();
         match failure {
-            Failure::Start { program, source } => ExecError::Spawn {
-                plugin,
-                verb,
-                container,
-                program,
-                source,
-            },
-            Failure::Talk(source) => ExecError::Io {
-                plugin,
-                verb,
-                container,
-                source,
-            },
-            Failure::Deadline { after, stderr_tail } => ExecError::Timeout {
-                plugin,
-                verb,
-                container,
-                after,
-                stderr_tail,
-            },
-            Failure::TooMuchOutput { limit, stderr_tail } => ExecError::OutputTooLarge {
-                plugin,
-                verb,
-                container,
-                limit,
-                stderr_tail,
-            },
+            Failure::Start { program, source } => {
+                ExecError::Spawn { plugin, verb, container, program, source }
+            }
+            Failure::Talk(source) => ExecError::Io { plugin, verb, container, source },
+            Failure::Deadline { after, stderr_tail } => {
+                ExecError::Timeout { plugin, verb, container, after, stderr_tail }
+            }
+            Failure::TooMuchOutput { limit, stderr_tail } => {
+                ExecError::OutputTooLarge { plugin, verb, container, limit, stderr_tail }
+            }
         }
     }
 }

@@ -201,21 +201,14 @@ impl From<ExecError> for CniError {
 }
 
 fn call<'a>(plugin: &'a PluginType, verb: Verb, container: Option<&'a ContainerId>) -> Call<'a> {
-    Call {
-        plugin,
-        verb,
-        container,
-    }
+    Call { plugin, verb, container }
 }
 
 fn folders(searched: &[PathBuf]) -> String {
     if searched.is_empty() {
         return "the search path, which has no folder".to_owned();
     }
-    let names: Vec<String> = searched
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
+    let names: Vec<String> = searched.iter().map(|path| path.display().to_string()).collect();
     names.join(", ")
 }
 
@@ -241,11 +234,7 @@ fn reported(error: &CniError) -> String {
     } else {
         format!("{}: {}", error.msg, error.details)
     };
-    format!(
-        "{} (code {})",
-        excerpt::beginning(&text, 1000),
-        error.code.0
-    )
+    format!("{} (code {})", excerpt::beginning(&text, 1000), error.code.0)
 }
 
 fn ending(status: ExitStatus) -> String {
@@ -257,11 +246,7 @@ fn ending(status: ExitStatus) -> String {
 }
 
 fn quoted(excerpt: &str) -> String {
-    if excerpt.is_empty() {
-        String::new()
-    } else {
-        format!(", from \"{excerpt}\"")
-    }
+    if excerpt.is_empty() { String::new() } else { format!(", from \"{excerpt}\"") }
 }
 
 fn stderr(tail: &str) -> String {

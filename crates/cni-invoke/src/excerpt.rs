@@ -4,11 +4,7 @@
 pub(crate) fn beginning(text: &str, characters: usize) -> String {
     let line = on_one_line(text);
     let kept: String = line.chars().take(characters).collect();
-    if kept.len() < line.len() {
-        format!("{kept}...")
-    } else {
-        kept
-    }
+    if kept.len() < line.len() { format!("{kept}...") } else { kept }
 }
 
 /// The end of a text, on one line.
@@ -42,10 +38,7 @@ mod tests {
 
     #[test]
     fn lines_are_joined_and_control_characters_escaped() {
-        assert_eq!(
-            beginning("one\n\ttwo \u{1b}[31m\n", 80),
-            "one two \\u{1b}[31m"
-        );
+        assert_eq!(beginning("one\n\ttwo \u{1b}[31m\n", 80), "one two \\u{1b}[31m");
     }
 
     #[test]

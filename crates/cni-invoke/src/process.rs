@@ -52,11 +52,7 @@ impl ProcessExec {
     /// Runs the programs of `search_path`, each for 60 s at most, without further variables.
     #[must_use]
     pub fn new(search_path: SearchPath) -> Self {
-        Self {
-            search_path,
-            timeout: DEFAULT_TIMEOUT,
-            environment: Vec::new(),
-        }
+        Self { search_path, timeout: DEFAULT_TIMEOUT, environment: Vec::new() }
     }
 
     async fn execute(
@@ -101,10 +97,7 @@ impl ProcessExec {
         request: &Request,
     ) -> Result<Option<AddResult>, ExecError> {
         let call = Call::of(plugin, request);
-        let version = request
-            .config
-            .version()
-            .map_err(|error| call.invalid(error))?;
+        let version = request.config.version().map_err(|error| call.invalid(error))?;
         let input = request.config.to_json();
         let ended = self.execute(call, request.environment(), &input).await?;
         match request.verb {
@@ -114,15 +107,9 @@ impl ProcessExec {
     }
 
     async fn versions(&self, plugin: &PluginType) -> Result<PluginVersions, ExecError> {
-        let call = Call {
-            plugin,
-            verb: Verb::Version,
-            container: None,
-        };
+        let call = Call { plugin, verb: Verb::Version, container: None };
         let input = format!(r#"{{"cniVersion":"{}"}}"#, SpecVersion::LATEST);
-        let ended = self
-            .execute(call, version_variables(), input.as_bytes())
-            .await?;
+        let ended = self.execute(call, version_variables(), input.as_bytes()).await?;
         reply::versions(call, &ended)
     }
 }
@@ -145,10 +132,8 @@ impl Exec for ProcessExec {
 }
 
 fn version_variables() -> Vec<(&'static str, OsString)> {
-    let mut variables = vec![
-        ("CNI_COMMAND", Verb::Version.as_str().into()),
-        ("CNI_ARGS", "".into()),
-    ];
+    let mut variables =
+        vec![("CNI_COMMAND", Verb::Version.as_str().into()), ("CNI_ARGS", "".into())];
     for name in ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"] {
         variables.push((name, DUMMY.into()));
     }

@@ -45,10 +45,7 @@ pub(crate) fn versions(call: Call<'_>, ended: &Ended) -> Result<PluginVersions, 
 
 fn only_0_1_0() -> PluginVersions {
     let version = SpecVersion::V0_1_0.to_string();
-    PluginVersions {
-        cni_version: version.clone(),
-        supported: vec![version],
-    }
+    PluginVersions { cni_version: version.clone(), supported: vec![version] }
 }
 
 /// The JSON that a successful plugin wrote, or why it is none.
@@ -99,21 +96,13 @@ mod tests {
 
     fn add(exit: i32, stdout: &str) -> Result<AddResult, ExecError> {
         let plugin = PluginType::new("bridge").unwrap();
-        let call = Call {
-            plugin: &plugin,
-            verb: Verb::Add,
-            container: None,
-        };
+        let call = Call { plugin: &plugin, verb: Verb::Add, container: None };
         add_result(call, &ended(exit, stdout), SpecVersion::V1_0_0)
     }
 
     fn probe(exit: i32, stdout: &str) -> Result<PluginVersions, ExecError> {
         let plugin = PluginType::new("bridge").unwrap();
-        let call = Call {
-            plugin: &plugin,
-            verb: Verb::Version,
-            container: None,
-        };
+        let call = Call { plugin: &plugin, verb: Verb::Version, container: None };
         versions(call, &ended(exit, stdout))
     }
 
@@ -172,31 +161,17 @@ mod tests {
 
     #[test]
     fn a_kill_from_outside_is_explained() {
-        let killed = Ended {
-            status: ExitStatus::from_raw(9),
-            ..ended(0, "")
-        };
+        let killed = Ended { status: ExitStatus::from_raw(9), ..ended(0, "") };
         let plugin = PluginType::new("bridge").unwrap();
-        let call = Call {
-            plugin: &plugin,
-            verb: Verb::Del,
-            container: None,
-        };
+        let call = Call { plugin: &plugin, verb: Verb::Del, container: None };
         let message = done(call, &killed).unwrap_err().to_string();
-        assert!(
-            message.contains("SIGKILL") && message.contains("memory"),
-            "{message}"
-        );
+        assert!(message.contains("SIGKILL") && message.contains("memory"), "{message}");
     }
 
     #[test]
     fn a_verb_without_a_result_may_print_anything_but_an_error() {
         let plugin = PluginType::new("bridge").unwrap();
-        let call = Call {
-            plugin: &plugin,
-            verb: Verb::Del,
-            container: None,
-        };
+        let call = Call { plugin: &plugin, verb: Verb::Del, container: None };
         for output in ["", "bye", "{}", "null"] {
             assert!(done(call, &ended(0, output)).is_ok(), "{output}");
         }

@@ -28,11 +28,7 @@ pub async fn require_version(
 }
 
 fn highest(versions: &PluginVersions) -> Option<Version> {
-    versions
-        .supported
-        .iter()
-        .filter_map(|version| parse(version))
-        .max()
+    versions.supported.iter().filter_map(|version| parse(version)).max()
 }
 
 /// Reads up to three numbers, as the reference implementation does: `1.0` is `1.0.0`.

@@ -25,9 +25,7 @@ impl SearchPath {
     #[must_use]
     pub fn new(directories: Vec<PathBuf>) -> Self {
         let named = |directory: &PathBuf| !directory.as_os_str().is_empty();
-        Self {
-            directories: directories.into_iter().filter(named).collect(),
-        }
+        Self { directories: directories.into_iter().filter(named).collect() }
     }
 
     /// Reads a list separated by colons, as `CNI_PATH` has it.
@@ -62,11 +60,7 @@ impl SearchPath {
     /// The list separated by colons, for `CNI_PATH`.
     #[must_use]
     pub fn to_os_string(&self) -> OsString {
-        let names: Vec<&OsStr> = self
-            .directories
-            .iter()
-            .map(|path| path.as_os_str())
-            .collect();
+        let names: Vec<&OsStr> = self.directories.iter().map(|path| path.as_os_str()).collect();
         names.join(OsStr::new(":"))
     }
 }
@@ -91,11 +85,8 @@ mod tests {
 
     #[test]
     fn first_match_wins() {
-        let (other, first, second) = (
-            folder_with("loopback"),
-            folder_with("bridge"),
-            folder_with("bridge"),
-        );
+        let (other, first, second) =
+            (folder_with("loopback"), folder_with("bridge"), folder_with("bridge"));
         let folders = [&other, &first, &second].map(|folder| folder.path().to_owned());
         let found = SearchPath::new(folders.to_vec()).find(&bridge()).unwrap();
         assert_eq!(found, first.path().join("bridge"));
@@ -106,10 +97,7 @@ mod tests {
         let (first, second) = (tempfile::tempdir().unwrap(), folder_with("bridge"));
         std::fs::create_dir(first.path().join("bridge")).unwrap();
         let search = SearchPath::new(vec![first.path().to_owned(), second.path().to_owned()]);
-        assert_eq!(
-            search.find(&bridge()).unwrap(),
-            second.path().join("bridge")
-        );
+        assert_eq!(search.find(&bridge()).unwrap(), second.path().join("bridge"));
     }
 
     #[test]
@@ -133,10 +121,7 @@ mod tests {
 
     #[test]
     fn an_empty_search_path_says_so() {
-        let message = SearchPath::default()
-            .find(&bridge())
-            .unwrap_err()
-            .to_string();
+        let message = SearchPath::default().find(&bridge()).unwrap_err().to_string();
         assert!(message.contains("no folder"), "{message}");
     }
 
@@ -150,10 +135,7 @@ mod tests {
     #[test]
     fn empty_folders_are_left_out_and_the_order_is_kept() {
         let search = SearchPath::parse(OsStr::new(":/opt/cni/bin::/usr/lib/cni:"));
-        assert_eq!(
-            search.directories(),
-            [Path::new("/opt/cni/bin"), Path::new("/usr/lib/cni")]
-        );
+        assert_eq!(search.directories(), [Path::new("/opt/cni/bin"), Path::new("/usr/lib/cni")]);
         assert_eq!(search.to_os_string(), "/opt/cni/bin:/usr/lib/cni");
     }
 }

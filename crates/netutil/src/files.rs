@@ -8,7 +8,7 @@
 //! owns the directory removes such files at a time when nobody can be writing, for instance under its lock.
 
 use std::fs::{self, File, FileType, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,10 @@ use crate::error::system_text;
 
 /// How the names of files begin that are not whole yet.
 pub const TEMPORARY_PREFIX: &str = ".podnet-";
+
+/// Never to follow a symbolic link, to block on a FIFO, to take over a terminal or to leave the file to a child.
+const SAFE_OPEN: OFlags =
+    OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// A file that could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -88,8 +92,7 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     // Looked at first, because merely opening a device can have an effect; and again once open, because it may have
     // been replaced in between.
     regular(path, fs::symlink_metadata(path).map_err(refused)?.file_type())?;
-    let flags =
-        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | SAFE_OPEN;
     let file =
         File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|e| refused(e.into()))?);
     regular(path, file.metadata().map_err(refused)?.file_type())?;
@@ -113,6 +116,31 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), File
         .and_then(|file| file.persist(path).map_err(|refused| refused.error))
         .map(drop)
         .map_err(|source| FileError::Write { path: path.to_owned(), source })
+}
+
+/// Writes a small file in place, for what may be lost or mixed up when a process dies in the middle: a hint.
+///
+/// A hundred times faster than [`write_atomically`] on ext4, which starts to write a file's data to the disk when the
+/// file is renamed over another one or truncated to nothing. Makes the file with the permission bits `mode`, less the
+/// process's umask, if it is missing.
+///
+/// # Errors
+/// [`FileError::NotRegular`], also for a symbolic link, or [`FileError::Write`].
+pub fn write_in_place(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+    let refused = |source| FileError::Write { path: path.to_owned(), source };
+    match fs::symlink_metadata(path) {
+        Ok(found) => regular(path, found.file_type())?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(refused(error)),
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | SAFE_OPEN;
+    let file = rustix::fs::open(path, flags, Mode::from_raw_mode(mode));
+    let mut file = File::from(file.map_err(|error| refused(error.into()))?);
+    regular(path, file.metadata().map_err(refused)?.file_type())?;
+    file.write_all(bytes).map_err(refused)?;
+    // Cutting what is left of a longer content, rather than truncating first, is what keeps ext4 from writing.
+    let length = file.stream_position().map_err(refused)?;
+    file.set_len(length).map_err(refused)
 }
 
 /// Makes a new file that appears complete; `false`, and nothing is changed, if something of that name exists.
@@ -204,6 +232,19 @@ mod tests {
         write_atomically(&link, b"new", 0o600).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"precious");
         assert_eq!(read_bounded(&link, 10).unwrap(), b"new");
+    }
+
+    #[test]
+    fn writing_in_place_leaves_nothing_of_a_longer_content() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("last");
+        for content in ["10.0.0.254", "10.0.0.1", ""] {
+            write_in_place(&path, content.as_bytes(), 0o600).unwrap();
+            assert_eq!(read_bounded(&path, 20).unwrap(), content.as_bytes());
+        }
+        let link = dir.path().join("link");
+        symlink(&path, &link).unwrap();
+        assert!(matches!(write_in_place(&link, b"x", 0o600), Err(FileError::NotRegular { .. })));
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::fmt;
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoKind, InfoPortData, InfoBridgePort, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage, State,
+    InfoBridgePort, InfoKind, InfoPortData, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo,
+    LinkMessage, State,
 };
 use rtnetlink::LinkUnspec;
 
@@ -168,7 +169,8 @@ impl Netlink {
     /// # Errors
     /// [`Error::Netlink`].
     pub async fn bridge_ports(&self, bridge: u32) -> Result<Vec<Link>, Error> {
-        let mut links = self.dump_links(LinkUnspec::new_with_index(0).controller(bridge).build()).await?;
+        let mut links =
+            self.dump_links(LinkUnspec::new_with_index(0).controller(bridge).build()).await?;
         // The kernel filters too; a kernel that does not must not make strangers ours.
         links.retain(|link| link.master == Some(bridge));
         Ok(links)

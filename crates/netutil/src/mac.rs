@@ -17,7 +17,9 @@ pub struct MacAddr([u8; 6]);
 
 /// A text that is no Ethernet address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no MAC address: it takes six pairs of hexadecimal digits, as in 0a:58:0a:f4:00:02")]
+#[error(
+    "{0:?} is no MAC address: it takes six pairs of hexadecimal digits, as in 0a:58:0a:f4:00:02"
+)]
 pub struct InvalidMacAddr(String);
 
 impl MacAddr {

@@ -65,7 +65,8 @@ pub fn set(key: &str, value: &str) -> Result<(), Error> {
 /// [`Error::Sysctl`].
 pub fn read_interface(family: Family, interface: &str, key: &str) -> Result<String, Error> {
     let path = interface_path(family, interface, key);
-    let text = fs::read_to_string(&path).map_err(|source| interface_failed("read", &path, source))?;
+    let text =
+        fs::read_to_string(&path).map_err(|source| interface_failed("read", &path, source))?;
     Ok(text.trim().to_owned())
 }
 
@@ -73,12 +74,7 @@ pub fn read_interface(family: Family, interface: &str, key: &str) -> Result<Stri
 ///
 /// # Errors
 /// [`Error::Sysctl`].
-pub fn set_interface(
-    family: Family,
-    interface: &str,
-    key: &str,
-    value: &str,
-) -> Result<(), Error> {
+pub fn set_interface(family: Family, interface: &str, key: &str, value: &str) -> Result<(), Error> {
     let path = interface_path(family, interface, key);
     fs::write(&path, value).map_err(|source| interface_failed("write", &path, source))
 }

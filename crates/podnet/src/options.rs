@@ -81,7 +81,7 @@ pub struct NodeOptions {
     )]
     pub reconcile_cidr: bool,
 
-    /// An existing folder for all state: DIR/networks for reserved addresses, DIR/run for locks. Without it they are
+    /// A folder for all state: DIR/networks for reserved addresses, DIR/run for locks. Without it they are
     /// where the CNI plugins have them, /var/lib/cni/networks, and in /run/podnet
     #[cfg_attr(feature = "clap", arg(long, global = true, value_name = "DIR"))]
     pub state_dir: Option<PathBuf>,

@@ -43,7 +43,7 @@ pub enum Error {
     Net(#[from] podnet_netutil::Error),
     /// The IPAM plugin failed, or could not be executed.
     #[error(transparent)]
-    Ipam(#[from] ExecError),
+    Ipam(Box<ExecError>),
     /// The system gave no random numbers.
     #[error("cannot get random numbers for a MAC address: {}", system_text(.0))]
     Random(#[source] std::io::Error),
@@ -304,6 +304,12 @@ impl Error {
             }
             _ => ErrorCode::INTERNAL,
         }
+    }
+}
+
+impl From<ExecError> for Error {
+    fn from(error: ExecError) -> Self {
+        Error::Ipam(Box::new(error))
     }
 }
 

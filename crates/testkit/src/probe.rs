@@ -100,13 +100,16 @@ impl Page {
     /// # Errors
     /// [`Error::Probe`] when nothing can listen there.
     pub fn serve(address: SocketAddr, body: &str) -> Result<Self, Error> {
-        let failed = |source| Error::Probe { action: "serve on", target: address.to_string(), source };
+        let failed =
+            |source| Error::Probe { action: "serve on", target: address.to_string(), source };
         let listener = Arc::new(TcpListener::bind(address).map_err(failed)?);
         let answer = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         let accepting = Arc::clone(&listener);
         let thread = std::thread::Builder::new()
             .name("podnet-page".to_owned())
-            .spawn(move || accepting.incoming().map_while(Result::ok).for_each(|client| reply(client, &answer)))
+            .spawn(move || {
+                accepting.incoming().map_while(Result::ok).for_each(|client| reply(client, &answer))
+            })
             .map_err(failed)?;
         Ok(Self { listener, thread: Some(thread) })
     }
@@ -117,7 +120,11 @@ impl Page {
     /// [`Error::Probe`] when the system cannot tell.
     pub fn address(&self) -> Result<SocketAddr, Error> {
         let address = self.listener.local_addr();
-        address.map_err(|source| Error::Probe { action: "serve on", target: "a port".to_owned(), source })
+        address.map_err(|source| Error::Probe {
+            action: "serve on",
+            target: "a port".to_owned(),
+            source,
+        })
     }
 }
 
@@ -146,7 +153,8 @@ impl Drop for Page {
 /// # Errors
 /// [`Error::Probe`].
 pub fn fetch(address: SocketAddr) -> Result<String, Error> {
-    let failed = |source| Error::Probe { action: "fetch from", target: address.to_string(), source };
+    let failed =
+        |source| Error::Probe { action: "fetch from", target: address.to_string(), source };
     let mut stream = TcpStream::connect_timeout(&address, TRANSFER_DEADLINE).map_err(failed)?;
     stream.set_read_timeout(Some(TRANSFER_DEADLINE)).map_err(failed)?;
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").map_err(failed)?;

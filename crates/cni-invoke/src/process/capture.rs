@@ -55,7 +55,6 @@ impl Tail {
     }
 
     fn cut(&mut self) {
-        self.bytes
-            .drain(..self.bytes.len().saturating_sub(STDERR_TAIL));
+        self.bytes.drain(..self.bytes.len().saturating_sub(STDERR_TAIL));
     }
 }

@@ -38,19 +38,10 @@ pub(crate) struct Ended {
 
 /// Why a child did not come to its end.
 pub(crate) enum Failure {
-    Start {
-        program: PathBuf,
-        source: io::Error,
-    },
+    Start { program: PathBuf, source: io::Error },
     Talk(io::Error),
-    Deadline {
-        after: Duration,
-        stderr_tail: String,
-    },
-    TooMuchOutput {
-        limit: usize,
-        stderr_tail: String,
-    },
+    Deadline { after: Duration, stderr_tail: String },
+    TooMuchOutput { limit: usize, stderr_tail: String },
 }
 
 enum Cut {
@@ -85,36 +76,24 @@ pub(crate) async fn run(
     limit: Duration,
 ) -> Result<Ended, Failure> {
     let deadline = Instant::now() + limit.min(LONGEST);
-    let mut group = start(command, deadline)
-        .await
-        .map_err(|source| Failure::Start {
-            program: command.as_std().get_program().into(),
-            source,
-        })?;
+    let mut group = start(command, deadline).await.map_err(|source| Failure::Start {
+        program: command.as_std().get_program().into(),
+        source,
+    })?;
     let mut captured = Captured::default();
     let outcome = follow(&mut group, input, &mut captured, deadline).await;
     let Captured { stdout, stderr } = captured;
     let cut = match outcome {
         Ok(status) => {
-            return Ok(Ended {
-                status,
-                stdout,
-                stderr_tail: stderr.into_text(),
-            });
+            return Ok(Ended { status, stdout, stderr_tail: stderr.into_text() });
         }
         Err(cut) => cut,
     };
     group.end().await;
     let stderr_tail = stderr.into_text();
     Err(match cut {
-        Cut::Deadline => Failure::Deadline {
-            after: limit,
-            stderr_tail,
-        },
-        Cut::TooMuchOutput => Failure::TooMuchOutput {
-            limit: STDOUT_LIMIT,
-            stderr_tail,
-        },
+        Cut::Deadline => Failure::Deadline { after: limit, stderr_tail },
+        Cut::TooMuchOutput => Failure::TooMuchOutput { limit: STDOUT_LIMIT, stderr_tail },
         Cut::Io(source) => Failure::Talk(source),
     })
 }
@@ -152,9 +131,7 @@ async fn follow(
         }
         Ok(Either::Right((done, exit))) => {
             done?;
-            Ok(timeout_at(deadline, exit)
-                .await
-                .map_err(|_| Cut::Deadline)??)
+            Ok(timeout_at(deadline, exit).await.map_err(|_| Cut::Deadline)??)
         }
         Err(_) => Err(Cut::Deadline),
     }
@@ -170,11 +147,7 @@ async fn talk(pipes: Pipes, input: &[u8], captured: &mut Captured) -> Result<(),
                 return Ok(());
             };
             let whole = capture::read_all(pipe, stdout).await?;
-            if whole {
-                Ok(())
-            } else {
-                Err(Cut::TooMuchOutput)
-            }
+            if whole { Ok(()) } else { Err(Cut::TooMuchOutput) }
         },
         async {
             let Some(pipe) = pipes.stderr else {
@@ -208,10 +181,7 @@ struct Group {
 impl Group {
     fn led_by(leader: Child) -> Self {
         let number = leader.id().and_then(|id| i32::try_from(id).ok());
-        Self {
-            leader,
-            id: number.and_then(Pid::from_raw),
-        }
+        Self { leader, id: number.and_then(Pid::from_raw) }
     }
 
     fn pipes(&mut self) -> Pipes {

@@ -31,11 +31,7 @@ impl Bed {
         let folder = tempfile::tempdir().unwrap();
         let mut exec = ProcessExec::new(SearchPath::new(vec![folder.path().to_owned()]));
         exec.timeout = Duration::from_secs(30);
-        Self {
-            folder,
-            exec,
-            plugin: PluginType::new("scripted").unwrap(),
-        }
+        Self { folder, exec, plugin: PluginType::new("scripted").unwrap() }
     }
 
     /// The plugin's program, open for writing and executable.
@@ -60,9 +56,7 @@ impl Bed {
     /// The process ids, one a line, that the plugin wrote into a file.
     pub(crate) fn pids(&self, name: &str) -> Vec<i32> {
         let text = fs::read_to_string(self.file(name)).unwrap_or_default();
-        text.lines()
-            .map(|line| line.trim().parse().unwrap())
-            .collect()
+        text.lines().map(|line| line.trim().parse().unwrap()).collect()
     }
 }
 
@@ -91,10 +85,7 @@ pub(crate) fn config(padding: &str) -> PluginConfig {
 /// Waits until all of these processes have ended.
 pub(crate) async fn all_gone(pids: &[i32]) {
     assert!(!pids.is_empty(), "the plugin wrote no process ids");
-    until("the processes are gone", || {
-        !pids.iter().any(|pid| is_running(*pid))
-    })
-    .await;
+    until("the processes are gone", || !pids.iter().any(|pid| is_running(*pid))).await;
 }
 
 /// Waits for a condition, ten seconds at most.
@@ -109,10 +100,7 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
 pub(crate) fn is_running(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The state follows the name, which is in parentheses; a zombie only waits to be reaped.
-    let state = stat
-        .rsplit(") ")
-        .next()
-        .and_then(|rest| rest.chars().next());
+    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
     !matches!(state, None | Some('Z' | 'X'))
 }
 

@@ -18,11 +18,7 @@ wait";
 async fn the_deadline_ends_the_plugin_and_its_descendants() {
     let mut bed = Bed::with(FAMILY);
     bed.exec.timeout = Duration::from_secs(2);
-    let error = bed
-        .exec
-        .run(&bed.plugin, &request(Verb::Add))
-        .await
-        .unwrap_err();
+    let error = bed.exec.run(&bed.plugin, &request(Verb::Add)).await.unwrap_err();
     let expected = "plugin scripted: ADD of container c0ffee: not done after 2s, killed with its \
                     children; stderr: waiting for the lock";
     assert_eq!(error.to_string(), expected);
@@ -46,11 +42,7 @@ async fn a_dropped_future_ends_the_plugin_and_its_descendants() {
 #[tokio::test]
 async fn a_failed_plugin_leaves_no_descendant_at_work() {
     let bed = Bed::with("sleep 600 & echo $! > @/pids; exit 1");
-    let error = bed
-        .exec
-        .run(&bed.plugin, &request(Verb::Add))
-        .await
-        .unwrap_err();
+    let error = bed.exec.run(&bed.plugin, &request(Verb::Add)).await.unwrap_err();
     assert!(matches!(error, ExecError::NoMessage { .. }), "{error}");
     all_gone(&bed.pids("pids")).await;
 }
@@ -59,20 +51,10 @@ async fn a_failed_plugin_leaves_no_descendant_at_work() {
 async fn a_descendant_that_holds_the_pipes_is_not_waited_for() {
     let bed = Bed::with("sleep 600 & echo $! > @/pids; echo '{}'");
     let start = Instant::now();
-    bed.exec
-        .run(&bed.plugin, &request(Verb::Add))
-        .await
-        .unwrap();
-    assert!(
-        start.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        start.elapsed()
-    );
+    bed.exec.run(&bed.plugin, &request(Verb::Add)).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     let daemon = bed.pids("pids");
-    assert!(
-        is_running(daemon[0]),
-        "what a successful plugin leaves running stays"
-    );
+    assert!(is_running(daemon[0]), "what a successful plugin leaves running stays");
     kill(daemon[0]);
 }
 
@@ -80,11 +62,7 @@ async fn a_descendant_that_holds_the_pipes_is_not_waited_for() {
 async fn a_plugin_that_closes_its_pipes_has_a_deadline_too() {
     let mut bed = Bed::with("echo $$ > @/pids; exec sleep 600 < /dev/null > /dev/null 2>&1");
     bed.exec.timeout = Duration::from_millis(500);
-    let error = bed
-        .exec
-        .run(&bed.plugin, &request(Verb::Del))
-        .await
-        .unwrap_err();
+    let error = bed.exec.run(&bed.plugin, &request(Verb::Del)).await.unwrap_err();
     assert!(matches!(error, ExecError::Timeout { .. }), "{error}");
     all_gone(&bed.pids("pids")).await;
 }

@@ -30,14 +30,8 @@ fn expected(bed: &Bed, verb: &str) -> Vec<String> {
 #[tokio::test]
 async fn the_environment_is_the_request_and_nothing_else() {
     let bed = Bed::with(SHOW);
-    assert!(
-        std::env::var_os("CARGO_MANIFEST_DIR").is_some(),
-        "nothing that could leak"
-    );
-    bed.exec
-        .run(&bed.plugin, &request(Verb::Del))
-        .await
-        .unwrap();
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some(), "nothing that could leak");
+    bed.exec.run(&bed.plugin, &request(Verb::Del)).await.unwrap();
     let mut lines = expected(&bed, "DEL");
     lines.push(PATH.to_owned());
     assert_eq!(bed.read("environment"), sorted(lines));
@@ -52,18 +46,10 @@ async fn variables_may_be_added_and_replace_path_but_not_cni() {
         ("CNI_IFNAME", "eth9"),
         ("CNI_X", "1"),
     ];
-    bed.exec.environment = added
-        .map(|(name, value)| (name.into(), value.into()))
-        .to_vec();
-    bed.exec
-        .run(&bed.plugin, &request(Verb::Check))
-        .await
-        .unwrap();
+    bed.exec.environment = added.map(|(name, value)| (name.into(), value.into())).to_vec();
+    bed.exec.run(&bed.plugin, &request(Verb::Check)).await.unwrap();
     let mut lines = expected(&bed, "CHECK");
-    lines.extend([
-        "PATH=/usr/bin:/bin".to_owned(),
-        "TRACEPARENT=00-1".to_owned(),
-    ]);
+    lines.extend(["PATH=/usr/bin:/bin".to_owned(), "TRACEPARENT=00-1".to_owned()]);
     assert_eq!(bed.read("environment"), sorted(lines));
 }
 
@@ -80,16 +66,8 @@ async fn a_plugin_that_reads_nothing_is_judged_by_its_answer() {
     let bed = Bed::with("exec < /dev/null; echo '{\"code\": 100, \"msg\": \"busy\"}'; exit 1");
     let mut request = request(Verb::Add);
     request.config = bed::config(&"x".repeat(900_000));
-    let message = bed
-        .exec
-        .run(&bed.plugin, &request)
-        .await
-        .unwrap_err()
-        .to_string();
-    assert_eq!(
-        message,
-        "plugin scripted: ADD of container c0ffee: busy (code 100)"
-    );
+    let message = bed.exec.run(&bed.plugin, &request).await.unwrap_err().to_string();
+    assert_eq!(message, "plugin scripted: ADD of container c0ffee: busy (code 100)");
 }
 
 #[tokio::test]

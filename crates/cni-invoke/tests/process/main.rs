@@ -1,10 +1,6 @@
 //! Plugins run as real processes: small shell scripts in a folder that vanishes with the test.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "in a test a panic is the report"
-)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "in a test a panic is the report")]
 
 mod bed;
 

@@ -44,11 +44,7 @@ async fn a_program_that_stays_busy_is_an_error_in_the_end() {
     if !kernel_refuses_busy_programs(&bed) {
         return;
     }
-    let error = bed
-        .exec
-        .run(&bed.plugin, &request(Verb::Del))
-        .await
-        .unwrap_err();
+    let error = bed.exec.run(&bed.plugin, &request(Verb::Del)).await.unwrap_err();
     assert!(matches!(error, ExecError::Spawn { .. }), "{error:?}");
     assert!(error.to_string().contains("it is being written"), "{error}");
 }
@@ -64,16 +60,8 @@ async fn a_program_that_does_not_start_is_named_with_the_reason() {
         let bed = Bed::empty();
         bed.open_program().write_all(text.as_bytes()).unwrap();
         fs::set_permissions(bed.file("scripted"), Permissions::from_mode(mode)).unwrap();
-        let message = bed
-            .exec
-            .run(&bed.plugin, &request(Verb::Add))
-            .await
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains(bed.file("scripted").to_str().unwrap()),
-            "{message}"
-        );
+        let message = bed.exec.run(&bed.plugin, &request(Verb::Add)).await.unwrap_err().to_string();
+        assert!(message.contains(bed.file("scripted").to_str().unwrap()), "{message}");
         assert!(message.contains(expected), "{message}");
     }
 }
@@ -81,11 +69,7 @@ async fn a_program_that_does_not_start_is_named_with_the_reason() {
 #[tokio::test]
 async fn a_missing_program_is_named_with_the_folders_searched() {
     let bed = Bed::empty();
-    let error = bed
-        .exec
-        .run(&bed.plugin, &request(Verb::Add))
-        .await
-        .unwrap_err();
+    let error = bed.exec.run(&bed.plugin, &request(Verb::Add)).await.unwrap_err();
     let folder = bed.folder().display();
     assert_eq!(
         error.to_string(),
@@ -111,8 +95,5 @@ async fn a_configuration_of_an_unknown_version_starts_nothing() {
 async fn a_timeout_without_end_is_allowed() {
     let mut bed = Bed::with("echo '{}'");
     bed.exec.timeout = std::time::Duration::MAX;
-    bed.exec
-        .run(&bed.plugin, &request(Verb::Add))
-        .await
-        .unwrap();
+    bed.exec.run(&bed.plugin, &request(Verb::Add)).await.unwrap();
 }

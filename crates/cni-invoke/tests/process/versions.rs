@@ -25,19 +25,14 @@ async fn a_plugin_is_asked_with_dummy_values() {
 #[tokio::test]
 async fn a_plugin_older_than_the_verb_speaks_0_1_0() {
     let bed = Bed::with(ANCIENT);
-    assert_eq!(
-        bed.exec.versions(&bed.plugin).await.unwrap().supported,
-        ["0.1.0"]
-    );
+    assert_eq!(bed.exec.versions(&bed.plugin).await.unwrap().supported, ["0.1.0"]);
 }
 
 #[tokio::test]
 async fn a_new_enough_plugin_is_accepted() {
     let bed = Bed::with(MODERN);
     for needed in [Version::new(0, 2, 0), Version::new(1, 1, 0)] {
-        require_version(&bed.exec, &bed.plugin, &needed)
-            .await
-            .unwrap();
+        require_version(&bed.exec, &bed.plugin, &needed).await.unwrap();
     }
 }
 
@@ -45,13 +40,8 @@ async fn a_new_enough_plugin_is_accepted() {
 async fn a_plugin_that_is_too_old_is_refused_with_what_it_said() {
     let bed = Bed::with(ANCIENT);
     let needed = Version::new(0, 2, 0);
-    let error = require_version(&bed.exec, &bed.plugin, &needed)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, ExecError::VersionTooOld { .. }),
-        "{error:?}"
-    );
+    let error = require_version(&bed.exec, &bed.plugin, &needed).await.unwrap_err();
+    assert!(matches!(error, ExecError::VersionTooOld { .. }), "{error:?}");
     assert_eq!(
         error.to_string(),
         "plugin scripted: supports CNI 0.1.0, at least 0.2.0 is needed; install a newer scripted"

@@ -65,8 +65,7 @@ async fn exchange(
 ) -> Result<Answer, RequestError> {
     let mut request = NetlinkMessage::from(message);
     request.header.flags = flags;
-    let answers =
-        handle.clone().request(request).map_err(|_| RequestError::ConnectionEnded)?;
+    let answers = handle.clone().request(request).map_err(|_| RequestError::ConnectionEnded)?;
     tokio::time::timeout(ANSWER_DEADLINE, collect(answers))
         .await
         .map_err(|_| RequestError::TimedOut(ANSWER_DEADLINE.as_secs()))?

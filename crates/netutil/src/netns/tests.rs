@@ -21,7 +21,10 @@ fn what_is_not_a_network_namespace_is_refused() {
     ];
     for (path, reason) in cases {
         let error = Netns::open(path).unwrap_err().to_string();
-        assert!(error.starts_with("cannot open network namespace") && error.ends_with(reason), "{error}");
+        assert!(
+            error.starts_with("cannot open network namespace") && error.ends_with(reason),
+            "{error}"
+        );
     }
 }
 

@@ -174,9 +174,8 @@ impl<'a> Store<'a> {
     pub(super) fn note_last_reserved(&mut self, set: usize, position: Position) {
         let path = self.dir.join(format!("{LAST_RESERVED}{set}"));
         self.is_changed = true;
-        if let Err(error) =
-            files::write_atomically(&path, position.to_string().as_bytes(), FILE_MODE)
-        {
+        let text = position.to_string();
+        if let Err(error) = files::write_in_place(&path, text.as_bytes(), FILE_MODE) {
             warn!("the next address may be one used a short time ago: {error}");
         }
     }
