@@ -1,0 +1,78 @@
+//! The multi-call program `podnet-cni`: one file that is every standard CNI plugin.
+//!
+//! It is the plugin by whose name it is called (`/opt/cni/bin/bridge` as a link to it), or the one named by its first
+//! argument (`podnet-cni bridge`). What it does is in `podnet-standard-plugins`, how it is called in
+//! `podnet-cni-skel`; here the two are joined.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use podnet_cni_invoke::{Exec as _, ProcessExec, SearchPath};
+use podnet_cni_skel::{Call, Plugin};
+use podnet_cni_spec::{AddResult, CniError, ErrorCode, PluginType, SpecVersion};
+use podnet_standard_plugins::{BUILTIN_TYPES, BuiltinExec, Host};
+
+const PROGRAM: &str = "podnet-cni";
+/// Locks by which processes take turns; they may vanish at a reboot.
+const RUNTIME_DIR: &str = "/run/podnet";
+/// Exit status of a call that names no plugin, as for every command's usage errors.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let Some(name) = plugin_name(std::env::args_os()) else { return usage() };
+    let Ok(plugin_type) = name.parse::<PluginType>() else { return usage() };
+    let plugin = Plugin {
+        name,
+        about: format!("CNI {name} plugin of podnet {}", env!("CARGO_PKG_VERSION")),
+        versions: SpecVersion::ALL,
+    };
+    podnet_cni_skel::main(&plugin, |call| execute(&plugin_type, call))
+}
+
+/// The plugin that is meant, of those that exist.
+fn plugin_name(mut arguments: impl Iterator<Item = OsString>) -> Option<&'static str> {
+    let program = arguments.next()?;
+    let called = Path::new(&program).file_name()?.to_owned();
+    let wanted = if called == OsStr::new(PROGRAM) { arguments.next()? } else { called };
+    BUILTIN_TYPES.into_iter().find(|name| OsStr::new(name) == wanted)
+}
+
+#[allow(clippy::print_stderr, reason = "a usage error is for the person at the terminal")]
+fn usage() -> ExitCode {
+    let types = BUILTIN_TYPES.join(", ");
+    eprintln!("usage: {PROGRAM} TYPE, or call it by a link named TYPE; TYPE is one of {types}");
+    ExitCode::from(USAGE)
+}
+
+fn execute(plugin: &PluginType, call: Call) -> Result<Option<AddResult>, CniError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| CniError::new(ErrorCode::IO_FAILURE, format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        let host = Host::open(Path::new(RUNTIME_DIR))?;
+        let others = ProcessExec::new(SearchPath::new(call.plugin_path));
+        let exec = BuiltinExec::new(host).or_else(Arc::new(others));
+        Ok(exec.run(plugin, &call.request).await?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(arguments: &[&str]) -> Option<&'static str> {
+        plugin_name(arguments.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn the_name_it_is_called_by_counts_and_then_the_first_argument() {
+        assert_eq!(name(&["/opt/cni/bin/bridge"]), Some("bridge"));
+        assert_eq!(name(&["/opt/cni/bin/bridge", "loopback"]), Some("bridge"));
+        assert_eq!(name(&["target/release/podnet-cni", "host-local"]), Some("host-local"));
+        for unknown in [&["podnet-cni"][..], &["podnet-cni", "dhcp"], &["/opt/cni/bin/dhcp"], &[]] {
+            assert_eq!(name(unknown), None);
+        }
+    }
+}
