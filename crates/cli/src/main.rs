@@ -1,0 +1,49 @@
+//! The command `podnet`: the pod network of a node, set up and taken down from a shell.
+//!
+//! Results go to stdout, everything else to stderr. It exits with 0 when done, 1 when it failed, 2 for a usage error
+//! and 3 when the network plugin is not ready.
+
+mod arguments;
+mod completions;
+mod demo;
+mod failure;
+mod logging;
+mod output;
+mod plugins;
+mod pod;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Cli, Command};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::report_usage(&error),
+    };
+    logging::start(cli.verbose);
+    run(&cli).unwrap_or_else(|failure| failure.report())
+}
+
+fn run(cli: &Cli) -> Result<ExitCode, Failure> {
+    let (options, output) = (&cli.options, cli.output);
+    match &cli.command {
+        // Isolates the process, which must not have another thread by then.
+        Command::Demo(arguments) => Ok(demo::run(arguments, output)?),
+        Command::Setup(arguments) => wait_for(pod::set_up(options, arguments, output)),
+        Command::Teardown(arguments) => wait_for(pod::tear_down(options, arguments)),
+        Command::Status(arguments) => wait_for(status::show(options, arguments, output)),
+        Command::Plugins => plugins::list(options, output),
+        Command::Completions { shell } => completions::write(*shell),
+    }
+}
+
+/// Runs on this one thread, which stays in the host's network namespace.
+fn wait_for(command: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(anyhow::Error::from)?.block_on(command)
+}
