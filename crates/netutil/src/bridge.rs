@@ -37,23 +37,16 @@ const FIRST_LOOK_AGAIN: Duration = Duration::from_micros(200);
 const LAST_LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Netlink {
-    /// Makes a bridge with this Ethernet address and MTU, disabled, so that parameters can be set before it acts.
+    /// Makes a bridge with this Ethernet address, disabled, so that parameters can be set before it acts.
     ///
     /// A bridge whose address was set keeps it; one whose was not takes that of its lowest port, and every flow
-    /// breaks when that port goes.
+    /// breaks when that port goes. An MTU is for [`Netlink::set_link_mtu`] afterwards: the kernel forgets one that comes
+    /// with the creation as soon as the last port leaves.
     ///
     /// # Errors
     /// [`Error::Netlink`], with [`Error::is_already_there`] when the name is taken.
-    pub async fn create_bridge(
-        &self,
-        name: &str,
-        mac: MacAddr,
-        mtu: Option<u32>,
-    ) -> Result<(), Error> {
-        let mut bridge = LinkBridge::new(name).address(mac.octets().to_vec());
-        if let Some(mtu) = mtu {
-            bridge = bridge.mtu(mtu);
-        }
+    pub async fn create_bridge(&self, name: &str, mac: MacAddr) -> Result<(), Error> {
+        let bridge = LinkBridge::new(name).address(mac.octets().to_vec());
         let message = RouteNetlinkMessage::NewLink(bridge.build());
         let action = || format!("create bridge {name}");
         self.change(message, NLM_F_CREATE | NLM_F_EXCL, action).await.map(drop)

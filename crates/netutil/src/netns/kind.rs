@@ -7,7 +7,7 @@ use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-/// `CLONE_NEWNET`, which is what `NS_GET_NSTYPE` answers for a network namespace (ioctl_ns(2)).
+/// `CLONE_NEWNET`, which is what `NS_GET_NSTYPE` answers for a network namespace (`ioctl_ns(2)`).
 const CLONE_NEWNET: i32 = 0x4000_0000;
 
 /// `statfs` type of the file system that holds namespaces (`include/uapi/linux/magic.h`).

@@ -58,7 +58,7 @@ fn a_connection_stays_in_the_namespace_it_was_opened_in() {
     in_own_netns(async || {
         let outside = Netlink::open().unwrap();
         let inside = Netlink::open_in(&made).unwrap();
-        inside.create_bridge("br0", crate::MacAddr::local([0; 6]), None).await.unwrap();
+        inside.create_bridge("br0", crate::MacAddr::local([0; 6])).await.unwrap();
         assert!(inside.link_by_name("br0").await.unwrap().is_some());
         assert!(outside.link_by_name("br0").await.unwrap().is_none());
     });

@@ -33,12 +33,17 @@ pub(super) async fn ensure_bridge(netlink: &Netlink, plan: &Plan) -> Result<Link
 async fn create_bridge(netlink: &Netlink, plan: &Plan) -> Result<Link, Error> {
     let name = plan.bridge.as_str();
     let mac = MacAddr::random().map_err(Error::Random)?;
-    match netlink.create_bridge(name, mac, plan.mtu).await {
+    match netlink.create_bridge(name, mac).await {
         // Another attachment made it in the meantime.
         Err(error) if error.is_already_there() => {}
         other => other?,
     }
-    Ok(netlink.require_link(name).await?)
+    let mut bridge = netlink.require_link(name).await?;
+    if let Some(mtu) = plan.mtu.filter(|mtu| *mtu != bridge.mtu) {
+        netlink.set_link_mtu(bridge.index, mtu).await?;
+        bridge.mtu = mtu;
+    }
+    Ok(bridge)
 }
 
 /// A pod must not become the host's router (CVE-2020-10749). Set before the bridge is enabled; one that a dead ADD left
@@ -76,8 +81,12 @@ pub(super) async fn ensure_gateway(
 /// The gateway that an address goes by: the IPAM plugin's, or the first address of the network.
 pub(super) fn gateway_of(ip: &IpConfig) -> Option<IpAddr> {
     ip.gateway.or_else(|| match ip.address {
-        IpNetwork::V4(net) => u32::from(net.network()).checked_add(1).map(|bits| IpAddr::V4(bits.into())),
-        IpNetwork::V6(net) => u128::from(net.network()).checked_add(1).map(|bits| IpAddr::V6(bits.into())),
+        IpNetwork::V4(net) => {
+            u32::from(net.network()).checked_add(1).map(|bits| IpAddr::V4(bits.into()))
+        }
+        IpNetwork::V6(net) => {
+            u128::from(net.network()).checked_add(1).map(|bits| IpAddr::V6(bits.into()))
+        }
     })
 }
 
@@ -105,7 +114,8 @@ async fn ensure_address(
     }
     match netlink.add_address(bridge, wanted).await {
         Err(error) if !error.is_already_there() => Err(error.into()),
-        _ => Ok(()),
+        // For a bridge that somebody else made; pods remember the gateway's MAC address.
+        _ => Ok(netlink.pin_bridge_mac(bridge).await?),
     }
 }
 

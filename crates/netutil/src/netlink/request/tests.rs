@@ -65,12 +65,12 @@ fn listings_are_whole_while_links_come_and_go() {
     in_own_netns(async || {
         let netlink = Netlink::open().unwrap();
         for number in 0..40 {
-            netlink.create_bridge(&format!("stays{number}"), MAC, None).await.unwrap();
+            netlink.create_bridge(&format!("stays{number}"), MAC).await.unwrap();
         }
         let churn = async {
             for number in 0..60 {
                 let name = format!("goes{number}");
-                netlink.create_bridge(&name, MAC, None).await.unwrap();
+                netlink.create_bridge(&name, MAC).await.unwrap();
             }
         };
         let list = async {
@@ -88,7 +88,7 @@ fn listings_are_whole_while_links_come_and_go() {
 fn a_refusal_keeps_the_kernels_own_words() {
     in_own_netns(async || {
         let netlink = Netlink::open().unwrap();
-        netlink.create_bridge("br0", MAC, None).await.unwrap();
+        netlink.create_bridge("br0", MAC).await.unwrap();
         let bridge = netlink.require_link("br0").await.unwrap();
         let gateway = "192.0.2.1".parse().unwrap();
         let route = Route::new("0.0.0.0/0".parse().unwrap(), Some(gateway));
@@ -104,8 +104,8 @@ fn a_refusal_keeps_the_kernels_own_words() {
 fn a_taken_name_is_told_from_other_refusals() {
     in_own_netns(async || {
         let netlink = Netlink::open().unwrap();
-        netlink.create_bridge("br0", MAC, None).await.unwrap();
-        let again = netlink.create_bridge("br0", MAC, None).await.unwrap_err();
+        netlink.create_bridge("br0", MAC).await.unwrap();
+        let again = netlink.create_bridge("br0", MAC).await.unwrap_err();
         assert!(again.is_already_there() && !again.is_gone());
         let missing = netlink.require_link("br1").await.unwrap_err();
         assert!(matches!(&missing, Error::NoSuchLink(name) if name == "br1"));
