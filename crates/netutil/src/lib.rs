@@ -54,4 +54,4 @@ pub use netlink::Netlink;
 pub use netns::Netns;
 pub use route::Route;
 pub use sysctl::Family;
-pub use veth::VethPair;
+pub use veth::{VethEnds, VethPair};

@@ -15,6 +15,10 @@ use crate::netlink::Netlink;
 
 /// A network interface as the kernel describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own in the kernel's description"
+)]
 #[non_exhaustive]
 pub struct Link {
     /// The kernel's number for it in its namespace.
@@ -41,6 +45,8 @@ pub struct Link {
     pub promiscuous: bool,
     /// Whether the kernel says that packets can pass (RFC 2863 `up`).
     pub operational: bool,
+    /// The index of a veth's other end, in that end's namespace.
+    pub peer: Option<u32>,
     /// How it behaves as the port of a bridge; none where it is none.
     pub port: Option<PortState>,
 }
@@ -79,6 +85,7 @@ impl Link {
             point_to_point: flags.contains(LinkFlags::Pointopoint),
             promiscuous: flags.contains(LinkFlags::Promisc),
             operational: false,
+            peer: None,
             port: None,
         };
         message.attributes.iter().for_each(|attribute| link.take(attribute));
@@ -91,6 +98,7 @@ impl Link {
             LinkAttribute::Mtu(mtu) => self.mtu = *mtu,
             LinkAttribute::Address(bytes) => self.mac = MacAddr::from_slice(bytes),
             LinkAttribute::Controller(index) => self.master = Some(*index),
+            LinkAttribute::Link(index) => self.peer = Some(*index),
             LinkAttribute::IfAlias(alias) => self.alias = Some(alias.clone()),
             LinkAttribute::OperState(state) => self.operational = *state == State::Up,
             LinkAttribute::Promiscuity(count) => self.promiscuous |= *count > 0,

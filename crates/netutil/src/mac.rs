@@ -37,9 +37,10 @@ impl MacAddr {
 
     /// The address with these bytes, made unicast and locally administered.
     #[must_use]
-    pub const fn local(bytes: [u8; 6]) -> Self {
-        let [first, b, c, d, e, f] = bytes;
-        Self([(first & !1) | 2, b, c, d, e, f])
+    pub const fn local(mut bytes: [u8; 6]) -> Self {
+        let [first, ..] = &mut bytes;
+        *first = (*first & !1) | 2;
+        Self(bytes)
     }
 
     /// The six bytes, in the order in which they are sent.
@@ -69,8 +70,8 @@ fn byte(pair: &str) -> Option<u8> {
 
 impl fmt::Display for MacAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        let pairs = self.0.map(|byte| format!("{byte:02x}"));
+        f.write_str(&pairs.join(":"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Kernel parameters of the calling thread's network namespace.
 //!
-//! Fixed keys go through the `sysctl` crate. A key that holds an interface name goes through the components of its
+//! Fixed keys are written by the `sysctl` crate. A key that holds an interface name goes through the components of its
 //! path, because the crate takes every dot for a separator and interfaces are called `eth0.100`.
 
 use std::fs;
@@ -41,8 +41,11 @@ impl Family {
 /// # Errors
 /// [`Error::Sysctl`], whose source is of kind `NotFound` where the kernel does not have the key.
 pub fn read(key: &str) -> Result<String, Error> {
-    let value = Ctl::new(key).and_then(|ctl| ctl.value_string());
-    value.map(|text| text.trim().to_owned()).map_err(|error| failed("read", key, error))
+    // The crate opens the file twice for a value and tells every error as "not found".
+    let text = fs::read_to_string(Path::new("/proc/sys").join(key));
+    let text =
+        text.map_err(|source| Error::Sysctl { action: "read", key: key.to_owned(), source })?;
+    Ok(text.trim().to_owned())
 }
 
 /// Sets a fixed key, unless it has that value already.
@@ -55,8 +58,8 @@ pub fn set(key: &str, value: &str) -> Result<(), Error> {
     if read(key)? == value {
         return Ok(());
     }
-    let ctl = Ctl::new(key).map_err(|error| failed("write", key, error))?;
-    ctl.set_value_string(value).map(drop).map_err(|error| failed("write", key, error))
+    let ctl = Ctl::new(key).map_err(|error| write_failed(key, error))?;
+    ctl.set_value_string(value).map(drop).map_err(|error| write_failed(key, error))
 }
 
 /// Reads an interface's parameter, `net/FAMILY/conf/INTERFACE/KEY`.
@@ -100,15 +103,15 @@ fn interface_failed(action: &'static str, path: &Path, source: io::Error) -> Err
 }
 
 /// The crate reports every error at opening as "not found"; what really happened is asked of the system again.
-fn failed(action: &'static str, key: &str, error: SysctlError) -> Error {
+fn write_failed(key: &str, error: SysctlError) -> Error {
     let source = match error {
         SysctlError::IoError(error) => error,
-        other => match fs::File::open(Path::new("/proc/sys").join(key)) {
+        other => match fs::OpenOptions::new().write(true).open(Path::new("/proc/sys").join(key)) {
             Err(error) => error,
             Ok(_) => io::Error::other(other),
         },
     };
-    Error::Sysctl { action, key: key.to_owned(), source }
+    Error::Sysctl { action: "write", key: key.to_owned(), source }
 }
 
 #[cfg(test)]

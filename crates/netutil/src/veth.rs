@@ -5,7 +5,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoData, InfoVeth};
 use rtnetlink::{LinkUnspec, LinkVeth};
 
-use crate::error::Error;
+use crate::error::{Error, RequestError};
 use crate::link::{Link, link};
 use crate::mac::MacAddr;
 use crate::netlink::Netlink;
@@ -30,8 +30,17 @@ pub struct VethPair<'a> {
     pub mtu: Option<u32>,
 }
 
+/// The two ends of a veth pair that was made.
+#[derive(Debug, Clone)]
+pub struct VethEnds {
+    /// The end that stays here.
+    pub host: Link,
+    /// The peer, as it was born in its namespace: disabled.
+    pub peer: Link,
+}
+
 impl Netlink {
-    /// Makes a veth pair and returns the end that stays here.
+    /// Makes a veth pair.
     ///
     /// The host end is born enabled and as a port of the bridge; the peer is born disabled (the kernel refuses
     /// otherwise, ENOTCONN). Port flags and alias are ignored by the kernel in this message and need
@@ -39,7 +48,7 @@ impl Netlink {
     ///
     /// # Errors
     /// [`Error::Netlink`], with [`Error::is_already_there`] when either name is taken.
-    pub async fn create_veth(&self, pair: &VethPair<'_>) -> Result<Link, Error> {
+    pub async fn create_veth(&self, pair: &VethPair<'_>) -> Result<VethEnds, Error> {
         let mut peer = LinkUnspec::new_with_name(pair.peer_name)
             .address(pair.peer_mac.octets().to_vec())
             .setns_by_fd(pair.peer_netns.raw_fd());
@@ -55,10 +64,32 @@ impl Netlink {
         let flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO;
         let action = || format!("create veth {} with peer {}", pair.host_name, pair.peer_name);
         let answers = self.change(RouteNetlinkMessage::NewLink(host), flags, action).await?;
-        match answers.iter().find_map(link) {
-            Some(made) => Ok(made),
+        let host = match answers.iter().find_map(link) {
+            Some(made) => made,
             // Kernels before 6.2 do not echo what was made.
-            None => self.require_link(pair.host_name).await,
-        }
+            None => self.require_link(pair.host_name).await?,
+        };
+        let peer = peer_of(pair, &host).ok_or_else(|| Error::Netlink {
+            action: action(),
+            source: RequestError::AnswerIncomplete,
+        })?;
+        Ok(VethEnds { host, peer })
     }
+}
+
+/// The peer follows from what was asked for and from the index that the kernel reports at the host end: looking it up
+/// in its own namespace would be one request more for each pod.
+fn peer_of(pair: &VethPair<'_>, host: &Link) -> Option<Link> {
+    Some(Link {
+        index: host.peer?,
+        name: pair.peer_name.to_owned(),
+        mac: Some(pair.peer_mac),
+        master: None,
+        alias: None,
+        up: false,
+        operational: false,
+        peer: None,
+        port: None,
+        ..host.clone()
+    })
 }

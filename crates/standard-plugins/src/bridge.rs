@@ -12,7 +12,7 @@ mod report;
 
 use podnet_cni_invoke::Exec;
 use podnet_cni_spec::{AddResult, Request};
-use podnet_netutil::{Link, Netlink, Netns, Port, VethPair, sysctl};
+use podnet_netutil::{Link, Netlink, Netns, Port, VethEnds, VethPair, sysctl};
 
 use crate::delegate::Ipam;
 use crate::error::Error;
@@ -101,10 +101,10 @@ async fn attach(
 ) -> Result<AddResult, Error> {
     let bridge = host_side::ensure_bridge(&host.netlink, plan).await?;
     host_side::ensure_gateway(&host.netlink, plan, &bridge, &addresses.ips).await?;
-    let host_end = create_veth(host, plan, &bridge, netns).await?;
+    let VethEnds { host: host_end, peer } = create_veth(host, plan, &bridge, netns).await?;
     // Before the pod's end is enabled and the carrier comes: IPv6 on a bridge port only floods the bridge.
     sysctl::disable_ipv6(&host_end.name)?;
-    pod_side::configure(netns, plan, &addresses).await?;
+    pod_side::configure(netns, plan, &peer, &addresses).await?;
     let mut port = Port::labelled(plan.label.alias());
     port.hairpin = plan.hairpin;
     port.isolated = plan.isolated;
@@ -118,7 +118,7 @@ async fn create_veth(
     plan: &Plan,
     bridge: &Link,
     netns: &Netns,
-) -> Result<Link, Error> {
+) -> Result<VethEnds, Error> {
     let pair = VethPair {
         host_name: &plan.label.host_end(),
         host_mac: plan.host_mac,

@@ -50,10 +50,12 @@ impl BuiltinExec {
             ("loopback", Verb::Check) => loopback::check(request).await.map(|()| None),
             ("bridge", Verb::Add) => bridge::add(&self.host, self, request).await.map(Some),
             ("bridge", Verb::Del) => bridge::del(&self.host, self, request).await.map(|()| None),
-            ("bridge", Verb::Check) => bridge::check(&self.host, self, request).await.map(|()| None),
-            ("host-local", Verb::Add) => self.host.host_local.add(request).await.map(Some),
-            ("host-local", Verb::Del) => self.host.host_local.del(request).await.map(|()| None),
-            ("host-local", Verb::Check) => self.host.host_local.check(request).await.map(|()| None),
+            ("bridge", Verb::Check) => {
+                bridge::check(&self.host, self, request).await.map(|()| None)
+            }
+            ("host-local", Verb::Add) => self.host.addresses.add(request).await.map(Some),
+            ("host-local", Verb::Del) => self.host.addresses.del(request).await.map(|()| None),
+            ("host-local", Verb::Check) => self.host.addresses.check(request).await.map(|()| None),
             (_, verb) => Err(Error::VerbNotSupported { plugin: plugin.clone(), verb }),
         }
     }
@@ -87,7 +89,9 @@ impl Exec for BuiltinExec {
             if !is_builtin(plugin) {
                 return Err(not_found(plugin));
             }
-            self.run_builtin(plugin, request).await.map_err(|error| ExecError::reported(plugin, request, error.into()))
+            self.run_builtin(plugin, request)
+                .await
+                .map_err(|error| ExecError::reported(plugin, request, error.into()))
         })
     }
 

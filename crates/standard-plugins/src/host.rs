@@ -16,7 +16,7 @@ use crate::host_local::HostLocal;
 pub struct Host {
     pub(crate) netlink: Netlink,
     pub(crate) deleter: LinkDeleter,
-    pub(crate) host_local: HostLocal,
+    pub(crate) addresses: HostLocal,
 }
 
 impl Host {
@@ -35,7 +35,7 @@ impl Host {
             .map_err(|source| Error::RuntimeDir { path: runtime_dir.to_owned(), source })?;
         let netlink = Netlink::open()?;
         let deleter = LinkDeleter::new(netlink.clone(), Some(runtime_dir.join("link-delete.lock")));
-        Ok(Self { netlink, deleter, host_local: HostLocal::default() })
+        Ok(Self { netlink, deleter, addresses: HostLocal::default() })
     }
 
     /// The connection to the host's network namespace.

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use podnet_cni_spec::{AddResult, Request};
+use podnet_netutil::lock::LockError;
 use tokio::sync::Mutex as AsyncMutex;
 
 use self::config::Config;
@@ -113,17 +114,24 @@ impl HostLocal {
         self.on_store(request, move |access| check::check(&expected, &owner, access)).await
     }
 
-    /// Does the work of one request on its network's store, in a thread that may block. Requests on one store take turns
-    /// here, so that many of them at once do not make as many threads that wait for one lock.
+    /// Does the work of one request on its network's store. Requests on one store take turns here, so that many of them
+    /// at once do not make as many threads that wait for one lock.
+    ///
+    /// Most often the lock is free, and the work is a handful of calls on a local file system: less than handing it to
+    /// another thread costs. Only where another process holds the lock is it waited for in a thread that may block.
     async fn on_store<T: Send + 'static>(
         &self,
         request: &Request,
-        work: impl FnOnce(Access<'_>) -> Result<T, Error> + Send + 'static,
+        work: impl Fn(Access<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let dir = config::store_dir(&request.config)?;
         let (started, wait) = (Instant::now(), self.wait);
         let turn = tokio::time::timeout(wait, self.index_of(&dir).lock_owned()).await;
         let Ok(mut index) = turn else { return Err(Error::StoreBusy { store: dir, waited: wait }) };
+        match work(Access { dir: &dir, index: &mut index, wait: Duration::ZERO }) {
+            Err(Error::Lock(LockError::Held { .. })) => {}
+            done => return done,
+        }
         let wait = wait.saturating_sub(started.elapsed());
         // The turn moves into the thread: it must last as long as the work, also where nobody waits for the result.
         let done = tokio::task::spawn_blocking(move || {

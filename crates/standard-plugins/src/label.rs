@@ -90,9 +90,9 @@ impl Label {
 
     /// The Ethernet addresses of the host end and of the pod's end.
     pub(crate) fn macs(&self) -> (MacAddr, MacAddr) {
-        let digest = self.digest();
-        let [.., a, b, c, d, e, f, g, h, i, j, k, l] = digest;
-        (MacAddr::local([a, b, c, d, e, f]), MacAddr::local([g, h, i, j, k, l]))
+        let mut bytes = self.digest().into_iter().rev();
+        let mut next = || MacAddr::local(std::array::from_fn(|_| bytes.next().unwrap_or_default()));
+        (next(), next())
     }
 
     fn digest(&self) -> [u8; 32] {
@@ -137,7 +137,14 @@ mod tests {
 
     #[test]
     fn foreign_aliases_are_no_labels() {
-        for alias in ["", "uplink", "podnet:", "podnet:net/id", "podnet:net/id/eth0/more", "podnet:net//eth0"] {
+        for alias in [
+            "",
+            "uplink",
+            "podnet:",
+            "podnet:net/id",
+            "podnet:net/id/eth0/more",
+            "podnet:net//eth0",
+        ] {
             assert_eq!(Label::from_alias(alias), None, "{alias}");
         }
     }
@@ -145,8 +152,11 @@ mod tests {
     #[test]
     fn a_label_that_does_not_fit_is_refused() {
         let long = "x".repeat(240);
-        let refused =
-            Label::new("net".parse().unwrap(), long.parse().unwrap(), "eth0.1234567890".parse().unwrap());
+        let refused = Label::new(
+            "net".parse().unwrap(),
+            long.parse().unwrap(),
+            "eth0.1234567890".parse().unwrap(),
+        );
         assert!(matches!(refused, Err(Error::LabelTooLong { .. })));
     }
 }

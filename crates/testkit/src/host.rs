@@ -61,7 +61,7 @@ impl TestHost {
         self.run(async || {
             let netlink = Netlink::open()?;
             // Every veth needs a bridge here; the uplink's is deleted again, which leaves the veth.
-            netlink.create_bridge("uplink-br", MacAddr::local([0; 6]), None).await?;
+            netlink.create_bridge("uplink-br", MacAddr::local([0; 6])).await?;
             let bridge = netlink.require_link("uplink-br").await?;
             let pair = VethPair {
                 host_name: UPLINK,
@@ -72,12 +72,11 @@ impl TestHost {
                 peer_netns: world.netns(),
                 mtu: Some(mtu),
             };
-            let uplink = netlink.create_veth(&pair).await?;
+            let ends = netlink.create_veth(&pair).await?;
             podnet_netutil::LinkDeleter::new(netlink.clone(), None).delete(&bridge).await?;
-            netlink.add_address(&uplink, address).await?;
+            netlink.add_address(&ends.host, address).await?;
             let outside = Netlink::open_in(world.netns())?;
-            let far_end = outside.require_link(UPLINK).await?;
-            Ok::<(), Error>(outside.set_link_up(far_end.index).await?)
+            Ok::<(), Error>(outside.set_link_up(ends.peer.index).await?)
         })??;
         Ok(world)
     }

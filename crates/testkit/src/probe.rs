@@ -64,8 +64,8 @@ fn echo_request(target: IpAddr) -> [u8; 8] {
 
 /// The internet checksum (RFC 1071) of an eight-byte message.
 fn checksum(message: [u8; 8]) -> u16 {
-    let [a, b, c, d, e, f, g, h] = message.map(u32::from);
-    let sum = (a << 8 | b) + (c << 8 | d) + (e << 8 | f) + (g << 8 | h);
+    let words = message.as_chunks::<2>().0;
+    let sum: u32 = words.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum();
     let folded = (sum & 0xffff) + (sum >> 16);
     !u16::try_from(folded & 0xffff).unwrap_or_default()
 }
@@ -108,7 +108,10 @@ impl Page {
         let thread = std::thread::Builder::new()
             .name("podnet-page".to_owned())
             .spawn(move || {
-                accepting.incoming().map_while(Result::ok).for_each(|client| reply(client, &answer))
+                accepting
+                    .incoming()
+                    .map_while(Result::ok)
+                    .for_each(|client| reply(client, &answer));
             })
             .map_err(failed)?;
         Ok(Self { listener, thread: Some(thread) })

@@ -86,7 +86,8 @@ fn named<'a>(result: &'a AddResult, name: &str) -> Option<&'a Interface> {
 /// The host end is the one interface outside the pod that is not the bridge; another program may have named it.
 fn host_end<'a>(result: &'a AddResult, plan: &Plan) -> Option<&'a Interface> {
     result.interfaces.iter().find(|interface| {
-        interface.name != plan.bridge.as_str() && interface.sandbox.as_ref().is_none_or(String::is_empty)
+        interface.name != plan.bridge.as_str()
+            && interface.sandbox.as_ref().is_none_or(String::is_empty)
     })
 }
 

@@ -15,6 +15,7 @@ const MTU_RANGE: std::ops::RangeInclusive<i64> = 68..=65535;
 /// The options of the reference's `bridge` plugin, as they stand in the configuration.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
+#[allow(clippy::struct_excessive_bools, reason = "the configuration has each as a key of its own")]
 struct Options {
     bridge: Option<String>,
     is_gateway: bool,
@@ -47,6 +48,7 @@ struct CniArgsMac {
 
 /// What is to be built for one attachment.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own of bridge or port")]
 pub(super) struct Plan {
     pub(super) label: Label,
     pub(super) bridge: InterfaceName,
@@ -151,12 +153,9 @@ fn wanted_mac(request: &Request, options: &Options) -> Result<Option<MacAddr>, E
     let environment = request.attachment()?.args.get("MAC").map(str::to_owned);
     let text = capability.or_else(|| options.args.cni.mac.clone()).or(environment);
     let text = text.filter(|text| !text.is_empty());
-    text.map(|text| text.parse())
-        .transpose()
-        .map_err(|error: podnet_netutil::InvalidMacAddr| Error::InvalidOption {
-            option: "mac",
-            reason: error.to_string(),
-        })
+    text.map(|text| text.parse()).transpose().map_err(|error: podnet_netutil::InvalidMacAddr| {
+        Error::InvalidOption { option: "mac", reason: error.to_string() }
+    })
 }
 
 #[cfg(test)]
@@ -198,7 +197,10 @@ mod tests {
     #[test]
     fn keys_are_read_without_regard_to_case() {
         let plan = plan(json!({"Bridge": "br7", "ISGATEWAY": true, "MTU": 1400})).unwrap();
-        assert_eq!((plan.bridge.as_str(), plan.gateway, plan.mtu), ("br7", Gateway::Address, Some(1400)));
+        assert_eq!(
+            (plan.bridge.as_str(), plan.gateway, plan.mtu),
+            ("br7", Gateway::Address, Some(1400))
+        );
     }
 
     #[test]

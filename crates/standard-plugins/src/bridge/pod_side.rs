@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use podnet_cni_spec::{AddResult, Route};
 use podnet_netutil::sysctl::{self, Family};
-use podnet_netutil::{Netlink, Netns};
+use podnet_netutil::{Link, Netlink, Netns};
 
 use super::host_side::gateway_of;
 use super::plan::{Gateway, Plan};
@@ -15,24 +15,23 @@ use crate::error::Error;
 pub(super) async fn configure(
     netns: &Netns,
     plan: &Plan,
+    link: &Link,
     addresses: &AddResult,
 ) -> Result<(), Error> {
-    let interface = plan.label.interface().as_str();
     let with_ipv6 = addresses.ips.iter().any(|ip| ip.address.is_ipv6());
     let runtime = tokio::runtime::Handle::current();
     let opened = netns.run(|| {
         let _entered = runtime.enter();
-        set_parameters(interface, with_ipv6)?;
+        set_parameters(&link.name, with_ipv6)?;
         Netlink::open()
     })?;
     let netlink = opened?;
-    let link = netlink.require_link(interface).await?;
     netlink.set_link_up(link.index).await?;
     for ip in &addresses.ips {
-        netlink.add_address(&link, ip.address).await?;
+        netlink.add_address(link, ip.address).await?;
     }
     for route in routes(plan, addresses) {
-        netlink.add_route(&link, &kernel_route(&route, addresses)).await?;
+        netlink.add_route(link, &kernel_route(&route, addresses)).await?;
     }
     Ok(())
 }
@@ -44,7 +43,9 @@ fn set_parameters(interface: &str, with_ipv6: bool) -> Result<(), podnet_netutil
     if !with_ipv6 {
         return sysctl::disable_ipv6(interface);
     }
-    for (key, value) in [("disable_ipv6", "0"), ("accept_dad", "0"), ("accept_ra", "0"), ("keep_addr_on_down", "1")] {
+    for (key, value) in
+        [("disable_ipv6", "0"), ("accept_dad", "0"), ("accept_ra", "0"), ("keep_addr_on_down", "1")]
+    {
         sysctl::set_interface(Family::V6, interface, key, value)?;
     }
     Ok(())
@@ -71,8 +72,12 @@ pub(super) fn routes(plan: &Plan, addresses: &AddResult) -> Vec<Route> {
 
 fn default_of(by: IpAddr) -> IpNetwork {
     match by {
-        IpAddr::V4(_) => IpNetwork::V4(ipnetwork::Ipv4Network::from(std::net::Ipv4Addr::UNSPECIFIED)),
-        IpAddr::V6(_) => IpNetwork::V6(ipnetwork::Ipv6Network::from(std::net::Ipv6Addr::UNSPECIFIED)),
+        IpAddr::V4(_) => {
+            IpNetwork::V4(ipnetwork::Ipv4Network::from(std::net::Ipv4Addr::UNSPECIFIED))
+        }
+        IpAddr::V6(_) => {
+            IpNetwork::V6(ipnetwork::Ipv6Network::from(std::net::Ipv6Addr::UNSPECIFIED))
+        }
     }
 }
 

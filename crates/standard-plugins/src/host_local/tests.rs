@@ -1,3 +1,5 @@
+//! Whole requests against one store, in turn and at once.
+
 use std::collections::BTreeSet;
 use std::fs;
 

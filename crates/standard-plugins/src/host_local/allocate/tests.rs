@@ -1,3 +1,5 @@
+//! The choice of addresses: order, wrapping, requests, exhaustion, and what is never given.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Options as they stand in configurations, with every place an address can be asked for.
+
 use podnet_cni_spec::{Attachment, CniError, ErrorCode, Verb};
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! Ranges: canonical form, overlaps and what is refused.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The store on a real disk: the reference's format, foreign and broken files, full and read-only folders.
+
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::time::Duration;
 
