@@ -1,5 +1,14 @@
 //! What the integration tests share: our own programs, real peers, and one way to call a CNI program.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::missing_panics_doc,
+    reason = "only tests use it: a panic is how they fail, and stderr is where they say what they skip"
+)]
+
 pub mod cni;
 pub mod programs;
 

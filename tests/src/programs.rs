@@ -40,6 +40,6 @@ pub fn skip(test: &str, reason: &str) {
     eprintln!("skipped {test}: {reason}");
     let Some(notes) = std::env::var_os("PODNET_SKIPS") else { return };
     let notes = std::fs::OpenOptions::new().append(true).create(true).open(notes);
-    let noted = notes.and_then(|mut file| writeln!(file, "{test}: {reason}"));
-    noted.expect("the file for skipped tests can be written");
+    let written = notes.and_then(|mut file| writeln!(file, "{test}: {reason}"));
+    written.expect("the file for skipped tests can be written");
 }

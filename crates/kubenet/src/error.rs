@@ -13,10 +13,10 @@ pub enum Error {
     Net(#[from] podnet_netutil::Error),
     /// A standard plugin could not be opened.
     #[error(transparent)]
-    StandardPlugin(#[from] podnet_standard_plugins::Error),
+    StandardPlugin(Box<podnet_standard_plugins::Error>),
     /// A standard plugin failed.
     #[error(transparent)]
-    Exec(#[from] ExecError),
+    Exec(Box<ExecError>),
     /// The pod's id or a name is not one that CNI allows.
     #[error(transparent)]
     Name(#[from] InvalidName),
@@ -60,4 +60,17 @@ pub enum Error {
     /// Kubenet was used before it was initialised.
     #[error("kubenet is not initialised")]
     NotInitialised,
+}
+
+// Boxed, because an error is returned from every call and these two are large.
+impl From<podnet_standard_plugins::Error> for Error {
+    fn from(error: podnet_standard_plugins::Error) -> Self {
+        Self::StandardPlugin(Box::new(error))
+    }
+}
+
+impl From<ExecError> for Error {
+    fn from(error: ExecError) -> Self {
+        Self::Exec(Box::new(error))
+    }
 }

@@ -246,7 +246,7 @@ fn a_failed_set_up_leaves_nothing_and_names_the_cause() {
         let kubenet = start(&host, CIDR).await;
         Netlink::open_in(web.netns())
             .unwrap()
-            .create_bridge("eth0", MacAddr::local([0; 6]), None)
+            .create_bridge("eth0", MacAddr::local([0; 6]))
             .await
             .unwrap();
         let error = kubenet.set_up_pod(&pod("w1", &web)).await.unwrap_err().to_string();
@@ -277,7 +277,7 @@ fn a_cbr0_that_is_no_bridge_is_refused() {
     let web = host.add_pod("web").unwrap();
     host.run(async || {
         let netlink = Netlink::open().unwrap();
-        netlink.create_bridge("br0", MacAddr::local([0; 6]), None).await.unwrap();
+        netlink.create_bridge("br0", MacAddr::local([0; 6])).await.unwrap();
         let bridge = netlink.require_link("br0").await.unwrap();
         let pair = VethPair {
             host_name: BRIDGE,
@@ -363,7 +363,7 @@ fn many_pods_at_once_get_different_addresses_and_leave_nothing() {
             let different: BTreeSet<_> = addresses.iter().collect();
             assert_eq!(different.len(), pods.len());
             let torn_down = join_all(pods.iter().map(|pod| kubenet.tear_down_pod(pod))).await;
-            torn_down.into_iter().for_each(|ended| ended.unwrap());
+            torn_down.into_iter().collect::<Result<(), _>>().unwrap();
             assert!(ports().await.is_empty() && reservations(&host).is_empty());
         }
     })

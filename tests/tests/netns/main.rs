@@ -1,5 +1,13 @@
 //! Whole flavours and real peers, each test on a throw-away host in a network namespace of its own.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "these are tests: a panic is how they fail"
+)]
+
 mod command;
 mod kubenet;
 mod programs;

@@ -24,7 +24,7 @@ fn ours<'a>(host: &'a TestHost, plugin: &str, config: Value) -> Cni<'a> {
     Cni { host, program, arguments: vec![plugin.to_owned()], path, config }
 }
 
-fn go<'a>(host: &'a TestHost, program: PathBuf, config: Value) -> Cni<'a> {
+fn go(host: &TestHost, program: PathBuf, config: Value) -> Cni<'_> {
     let path = program.parent().unwrap().to_owned();
     Cni { host, program, arguments: Vec::new(), path, config }
 }

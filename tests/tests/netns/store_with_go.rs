@@ -67,7 +67,7 @@ fn at_once_they_never_give_an_address_twice() {
     let Some(theirs) = theirs(&host, "at_once_they_never_give_an_address_twice") else { return };
     let ours = ours(&host);
     for round in 0..ROUNDS {
-        let given = all_at_once(&[&ours, &theirs], |cni, id| add(cni, id), round);
+        let given = all_at_once(&[&ours, &theirs], add, round);
         let different: BTreeSet<_> = given.iter().collect();
         assert_eq!(different.len(), CALLERS * EACH, "an address was given twice");
         assert_eq!(reservations(&host), CALLERS * EACH);
