@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args, output: Output) -> anyhow::Result<ExitCode> {
     let report = host.run(async || perform(&stage, args, output).await)??;
     drop(world);
     if output == Output::Json {
-        writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
+        writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
     }
     Ok(if report.left_behind.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

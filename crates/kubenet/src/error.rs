@@ -51,6 +51,12 @@ pub enum Error {
     /// The plugin ended in success and gave no address.
     #[error("the bridge plugin gave the pod no address")]
     NoAddress,
+    /// The pod asks for something that kubenet does not do yet. Ignoring it would give the pod less than it was promised.
+    #[error("{what} is not supported yet: remove it from the pod")]
+    Unsupported {
+        /// The annotation, or what else the pod asks for.
+        what: &'static str,
+    },
     /// Another operation on the pod did not end in time, or its lock cannot be used.
     #[error(transparent)]
     Lock(#[from] podnet_netutil::lock::LockError),

@@ -121,9 +121,11 @@ impl Kubenet {
             return Err(PluginError::no_netns(sandbox));
         }
         let attached = async {
+            let pod = self.pod(sandbox)?;
+            pod.refuse_unsupported()?;
             self.prepare_bridge().await?;
             let _lock = self.lock(sandbox).await?;
-            self.pod(sandbox)?.set_up().await
+            pod.set_up().await
         };
         attached.await.map_err(|error| PluginError::set_up(sandbox, error))
     }

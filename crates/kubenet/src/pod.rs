@@ -15,6 +15,9 @@ use crate::error::Error;
 use crate::node::Node;
 use crate::plugin::{NETWORK, POD_INTERFACE};
 
+const BANDWIDTH_ANNOTATIONS: [&str; 2] =
+    ["kubernetes.io/ingress-bandwidth", "kubernetes.io/egress-bandwidth"];
+
 /// A pod and the configurations by which it is attached.
 pub(crate) struct Pod<'a> {
     pub(crate) node: &'a Node,
@@ -24,6 +27,18 @@ pub(crate) struct Pod<'a> {
 }
 
 impl Pod<'_> {
+    /// Refuses what kubenet does not do yet, before anything is touched.
+    pub(crate) fn refuse_unsupported(&self) -> Result<(), Error> {
+        let annotations = &self.sandbox.annotations;
+        let bandwidth =
+            BANDWIDTH_ANNOTATIONS.into_iter().find(|key| annotations.contains_key(*key));
+        let ports = (!self.sandbox.port_mappings.is_empty()).then_some("a host port");
+        match bandwidth.or(ports) {
+            Some(what) => Err(Error::Unsupported { what }),
+            None => Ok(()),
+        }
+    }
+
     /// Attaches the pod, or finds that it is attached already.
     pub(crate) async fn set_up(&self) -> Result<PodNetworkStatus, Error> {
         if self.is_attached().await? {

@@ -437,3 +437,17 @@ fn asking_for_a_status_changes_nothing() {
     })
     .unwrap();
 }
+
+#[test]
+fn limits_and_host_ports_are_refused_rather_than_ignored() {
+    let host = TestHost::new().unwrap();
+    let web = host.add_pod("web").unwrap();
+    host.run(async || {
+        let kubenet = start(&host, CIDR).await;
+        let limited = pod("w1", &web).with_annotation("kubernetes.io/ingress-bandwidth", "10M");
+        let error = kubenet.set_up_pod(&limited).await.unwrap_err().to_string();
+        assert!(error.contains("kubernetes.io/ingress-bandwidth is not supported yet"), "{error}");
+        assert!(ports().await.is_empty() && reservations(&host).is_empty());
+    })
+    .unwrap();
+}
