@@ -49,10 +49,10 @@ impl Pod {
         Ok(Netlink::open_in(&self.netns)?.link_by_name(name).await?)
     }
 
-    /// Sends one echo request from this pod and returns the round-trip time.
+    /// Sends echo requests from this pod until one is answered, and returns its round-trip time.
     ///
     /// # Errors
-    /// [`Error::NoReply`] after one second; [`Error::Probe`] when the pod has no route.
+    /// [`Error::NoReply`] after three seconds; [`Error::Probe`] when the pod has no route.
     pub fn ping(&self, target: IpAddr) -> Result<Duration, Error> {
         self.netns.run(|| probe::ping(target))?
     }

@@ -10,35 +10,50 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::error::Error;
 
-const DEADLINE: Duration = Duration::from_secs(1);
+const REQUESTS: u8 = 12;
+const INTERVAL: Duration = Duration::from_millis(250);
 const TRANSFER_DEADLINE: Duration = Duration::from_secs(5);
 const ECHO_REQUEST: u8 = 8;
 const ECHO_REPLY: u8 = 0;
 const ECHO_REQUEST_V6: u8 = 128;
 const ECHO_REPLY_V6: u8 = 129;
-/// What tells our request's reply from another's: identifier and sequence number of RFC 792.
-const MARK: [u8; 4] = [0x70, 0x6e, 0, 1];
+/// The identifier of our requests (RFC 792).
+const IDENTIFIER: [u8; 2] = [0x70, 0x6e];
 
-/// Sends one echo request from the calling thread's namespace and returns the round-trip time.
+/// Sends echo requests from the calling thread's namespace until one is answered, and returns its round-trip time.
+///
+/// The first may be lost while a busy machine still makes the target's neighbours known; the system asks for them again
+/// after a second.
 ///
 /// # Errors
-/// [`Error::NoReply`] after one second; [`Error::Probe`] without a route, or without `CAP_NET_RAW`.
+/// [`Error::NoReply`] after three seconds; [`Error::Probe`] without a route, or without `CAP_NET_RAW`.
 pub fn ping(target: IpAddr) -> Result<Duration, Error> {
     let failed = |source| Error::Probe { action: "ping", target: target.to_string(), source };
     let begun = Instant::now();
     let socket = echo_socket(target).map_err(failed)?;
-    let packet = echo_request(target);
-    socket.send_to(&packet, &SocketAddr::new(target, 0).into()).map_err(failed)?;
-    let reply_type = if target.is_ipv4() { ECHO_REPLY } else { ECHO_REPLY_V6 };
-    while begun.elapsed() < DEADLINE {
-        match receive(&socket) {
-            Ok(answer) if is_reply(&answer, target, reply_type) => return Ok(begun.elapsed()),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) => return Err(failed(error)),
+    for sequence in 1..=REQUESTS {
+        let sent = Instant::now();
+        let packet = echo_request(target, sequence);
+        socket.send_to(&packet, &SocketAddr::new(target, 0).into()).map_err(failed)?;
+        if await_reply(&socket, target, sequence).map_err(failed)? {
+            return Ok(sent.elapsed());
         }
     }
     Err(Error::NoReply { target, waited: begun.elapsed() })
+}
+
+/// Whether the reply to this request comes before the next is due.
+fn await_reply(socket: &Socket, target: IpAddr, sequence: u8) -> io::Result<bool> {
+    let begun = Instant::now();
+    while begun.elapsed() < INTERVAL {
+        match receive(socket) {
+            Ok(answer) if is_reply(&answer, target, sequence) => return Ok(true),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 fn echo_socket(target: IpAddr) -> io::Result<Socket> {
@@ -47,19 +62,19 @@ fn echo_socket(target: IpAddr) -> io::Result<Socket> {
         IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
     };
     let socket = Socket::new(domain, Type::RAW, Some(protocol))?;
-    socket.set_read_timeout(Some(DEADLINE))?;
+    socket.set_read_timeout(Some(INTERVAL))?;
     Ok(socket)
 }
 
-fn echo_request(target: IpAddr) -> [u8; 8] {
-    let [a, b, c, d] = MARK;
+fn echo_request(target: IpAddr, sequence: u8) -> [u8; 8] {
+    let [first, second] = IDENTIFIER;
     if target.is_ipv6() {
         // The kernel fills in the checksum of ICMPv6 (RFC 3542, section 3.1).
-        return [ECHO_REQUEST_V6, 0, 0, 0, a, b, c, d];
+        return [ECHO_REQUEST_V6, 0, 0, 0, first, second, 0, sequence];
     }
-    let unsummed = [ECHO_REQUEST, 0, 0, 0, a, b, c, d];
+    let unsummed = [ECHO_REQUEST, 0, 0, 0, first, second, 0, sequence];
     let [high, low] = checksum(unsummed).to_be_bytes();
-    [ECHO_REQUEST, 0, high, low, a, b, c, d]
+    [ECHO_REQUEST, 0, high, low, first, second, 0, sequence]
 }
 
 /// The internet checksum (RFC 1071) of an eight-byte message.
@@ -78,13 +93,14 @@ fn receive(mut socket: &Socket) -> io::Result<Vec<u8>> {
 }
 
 /// A raw IPv4 socket delivers the IP header too, an IPv6 one does not.
-fn is_reply(packet: &[u8], target: IpAddr, reply_type: u8) -> bool {
-    let header = match (target, packet.first()) {
-        (IpAddr::V4(_), Some(first)) => usize::from(first & 0x0f) * 4,
-        _ => 0,
+fn is_reply(packet: &[u8], target: IpAddr, sequence: u8) -> bool {
+    let (header, reply_type) = match (target, packet.first()) {
+        (IpAddr::V4(_), Some(first)) => (usize::from(first & 0x0f) * 4, ECHO_REPLY),
+        _ => (0, ECHO_REPLY_V6),
     };
     let Some(message) = packet.get(header..) else { return false };
-    message.first() == Some(&reply_type) && message.get(4..8) == Some(&MARK)
+    let [first, second] = IDENTIFIER;
+    message.first() == Some(&reply_type) && message.get(4..8) == Some(&[first, second, 0, sequence])
 }
 
 /// A page that is being served, until the value is dropped.
@@ -173,19 +189,21 @@ mod tests {
 
     #[test]
     fn the_checksum_of_a_summed_message_is_zero() {
-        let summed = echo_request("192.0.2.1".parse().unwrap());
+        let summed = echo_request("192.0.2.1".parse().unwrap(), 7);
         assert_eq!(checksum(summed), 0);
     }
 
     #[test]
-    fn only_our_own_reply_counts() {
+    fn only_the_reply_to_this_request_counts() {
         let target: IpAddr = "192.0.2.1".parse().unwrap();
         let mut packet = vec![0x45; 20];
         packet.extend([ECHO_REPLY, 0, 0, 0]);
-        packet.extend(MARK);
-        assert!(is_reply(&packet, target, ECHO_REPLY));
-        assert!(!is_reply(&packet[..24], target, ECHO_REPLY));
+        packet.extend(IDENTIFIER);
+        packet.extend([0, 3]);
+        assert!(is_reply(&packet, target, 3));
+        assert!(!is_reply(&packet, target, 4));
+        assert!(!is_reply(&packet[..24], target, 3));
         packet[20] = ECHO_REQUEST;
-        assert!(!is_reply(&packet, target, ECHO_REPLY));
+        assert!(!is_reply(&packet, target, 3));
     }
 }
