@@ -51,6 +51,7 @@ pub(crate) fn run(args: &Args, output: Output) -> anyhow::Result<ExitCode> {
 
 async fn perform(stage: &Stage<'_>, args: &Args, output: Output) -> anyhow::Result<Report> {
     let begun = Instant::now();
+    let links_before = stage::link_names().await?;
     let plugin = stage.start_kubenet().await?;
     let progress = progress_bar(args.pods, output);
     let set_up = stage.set_up_pods(&plugin, &progress).await?;
@@ -66,7 +67,7 @@ async fn perform(stage: &Stage<'_>, args: &Args, output: Output) -> anyhow::Resu
         stage::wait_for_interrupt().await?;
     }
     report.tear_down = stage.tear_down_pods(&plugin).await?;
-    report.left_behind = stage.left_behind().await?;
+    report.left_behind = stage.left_behind(&links_before).await?;
     report.seconds = begun.elapsed().as_secs_f64();
     if output == Output::Text {
         text::removed(&report)?;

@@ -18,7 +18,7 @@ pub(crate) struct BridgeConfig<'a> {
     pub(crate) pod_cidrs: Option<&'a PodCidrs>,
 }
 
-/// The configuration of `lo`, as the kubelet has it.
+/// The configuration of `lo`.
 pub(crate) fn loopback() -> Result<PluginConfig, CniError> {
     PluginConfig::from_value(json!({
         "cniVersion": "0.2.0",

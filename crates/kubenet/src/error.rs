@@ -34,7 +34,9 @@ pub enum Error {
         kind: String,
     },
     /// The MTU is below what IPv6 needs.
-    #[error("an MTU of {mtu} is too small for the IPv6 pod CIDR: IPv6 needs at least 1280 bytes")]
+    #[error(
+        "an MTU of {mtu} is too small for the IPv6 pod CIDR: IPv6 needs at least 1280 bytes; enlarge that of the host's narrowest interface, or set --network-plugin-mtu"
+    )]
     MtuTooSmallForIpv6 {
         /// The MTU in use, in bytes.
         mtu: Mtu,
@@ -60,9 +62,6 @@ pub enum Error {
     /// Another operation on the pod did not end in time, or its lock cannot be used.
     #[error(transparent)]
     Lock(#[from] podnet_netutil::lock::LockError),
-    /// The runtime was shut down while the operation waited.
-    #[error("the program is shutting down")]
-    Interrupted,
     /// Kubenet was used before it was initialised.
     #[error("kubenet is not initialised")]
     NotInitialised,

@@ -38,7 +38,6 @@ pub mod options;
 mod node;
 mod config;
 mod pod;
-mod pod_lock;
 mod bridge;
 pub mod error;
 

@@ -1,14 +1,7 @@
 //! Kubenet as a network plugin.
 
 use std::sync::{OnceLock, PoisonError, RwLock};
-
-use futures_util::future::BoxFuture;
-use podnet_plugin_api::error::Causes;
-use podnet_plugin_api::{
-    Error as PluginError, Event, NetworkPlugin, NotReady, NotReadyReason, PluginName, PodCidrs,
-    PodNetworkStatus, PodSandbox, Settings,
-};
-use tokio::sync::Mutex;
+use std::time::Duration;
 
 use crate::bridge;
 use crate::config::{self, BridgeConfig};
@@ -16,13 +9,21 @@ use crate::error::Error;
 use crate::node::Node;
 use crate::options::KubenetOptions;
 use crate::pod::{self, Pod};
-use crate::pod_lock::PodLock;
+use futures_util::future::BoxFuture;
+use podnet_netutil::NamedLock;
+use podnet_netutil::lock::LockError;
+use podnet_plugin_api::{
+    Error as PluginError, Event, NetworkPlugin, NotReady, NotReadyReason, PluginName, PodCidrs,
+    PodNetworkStatus, PodSandbox, Settings,
+};
 
 /// The bridge of all pods.
 pub const BRIDGE: &str = "cbr0";
 /// The network's name, which names host-local's folder too.
 pub const NETWORK: &str = "kubenet";
 pub(crate) const POD_INTERFACE: &str = "eth0";
+/// How long an operation waits for another on the same pod.
+const POD_WAIT: Duration = Duration::from_secs(30);
 
 /// The kubenet network plugin.
 ///
@@ -32,8 +33,6 @@ pub struct Kubenet {
     options: KubenetOptions,
     node: OnceLock<Node>,
     pod_cidrs: RwLock<Option<PodCidrs>>,
-    /// The pod CIDRs for which cbr0 was prepared.
-    prepared_for: Mutex<Option<PodCidrs>>,
 }
 
 impl Kubenet {
@@ -45,7 +44,6 @@ impl Kubenet {
             options,
             node: OnceLock::new(),
             pod_cidrs: RwLock::new(None),
-            prepared_for: Mutex::new(None),
         }
     }
 
@@ -60,23 +58,8 @@ impl Kubenet {
     }
 
     fn take_pod_cidrs(&self, cidrs: PodCidrs) -> Result<(), Error> {
-        let node = self.node()?;
-        if cidrs.has_ipv6() && !node.mtu.carries_ipv6() {
-            return Err(Error::MtuTooSmallForIpv6 { mtu: node.mtu });
-        }
+        self.node()?;
         *self.pod_cidrs.write().unwrap_or_else(PoisonError::into_inner) = Some(cidrs);
-        Ok(())
-    }
-
-    /// Prepares cbr0 for the pod CIDRs in force, once for each change of them.
-    async fn prepare_bridge(&self) -> Result<(), Error> {
-        let Some(cidrs) = self.pod_cidrs() else { return Ok(()) };
-        let mut prepared = self.prepared_for.lock().await;
-        if prepared.as_ref() != Some(&cidrs) {
-            let node = self.node()?;
-            bridge::prepare(node.netlink(), node.mtu, &cidrs).await?;
-            *prepared = Some(cidrs);
-        }
         Ok(())
     }
 
@@ -88,43 +71,52 @@ impl Kubenet {
         self.pod_cidrs.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn pod<'a>(&'a self, sandbox: &'a PodSandbox) -> Result<Pod<'a>, Error> {
+    fn pod<'a>(
+        &'a self,
+        sandbox: &'a PodSandbox,
+        pod_cidrs: Option<&PodCidrs>,
+    ) -> Result<Pod<'a>, Error> {
         let node = self.node()?;
         let bridge = config::bridge(&BridgeConfig {
             mtu: node.mtu,
             hairpin_mode: node.hairpin_mode,
             networks_dir: &self.options.networks_dir,
-            pod_cidrs: self.pod_cidrs().as_ref(),
+            pod_cidrs,
         })?;
         Ok(Pod { node, loopback: config::loopback()?, bridge, sandbox })
     }
 
-    fn readiness(&self) -> Result<(), NotReady> {
-        if self.node.get().is_none() {
+    /// The pod CIDRs by which a pod can be set up now.
+    fn readiness(&self) -> Result<PodCidrs, NotReady> {
+        let Some(node) = self.node.get() else {
             return Err(NotReady::new(
                 NotReadyReason::NotInitialised,
                 "kubenet is not initialised",
             ));
-        }
-        if self.pod_cidrs().is_none() {
+        };
+        let Some(cidrs) = self.pod_cidrs() else {
             return Err(NotReady::new(
                 NotReadyReason::NoPodCidr,
                 "no pod CIDR was assigned to this node yet: kubenet needs --pod-cidr",
             ));
+        };
+        if cidrs.has_ipv6() && !node.mtu.carries_ipv6() {
+            let error = Error::MtuTooSmallForIpv6 { mtu: node.mtu };
+            return Err(NotReady::new(NotReadyReason::HostNetwork, error.to_string()));
         }
-        Ok(())
+        Ok(cidrs)
     }
 
     async fn attach(&self, sandbox: &PodSandbox) -> Result<PodNetworkStatus, PluginError> {
-        self.readiness().map_err(|reason| PluginError::not_ready(sandbox, reason))?;
+        let cidrs = self.readiness().map_err(|reason| PluginError::not_ready(sandbox, reason))?;
         if sandbox.netns.is_none() {
             return Err(PluginError::no_netns(sandbox));
         }
         let attached = async {
-            let pod = self.pod(sandbox)?;
+            let pod = self.pod(sandbox, Some(&cidrs))?;
             pod.refuse_unsupported()?;
-            self.prepare_bridge().await?;
             let _lock = self.lock(sandbox).await?;
+            bridge::prepare(pod.node.netlink(), pod.node.mtu, &cidrs).await?;
             pod.set_up().await
         };
         attached.await.map_err(|error| PluginError::set_up(sandbox, error))
@@ -132,20 +124,27 @@ impl Kubenet {
 
     async fn detach(&self, sandbox: &PodSandbox) -> Result<(), PluginError> {
         let detached = async {
-            let _lock = self.lock(sandbox).await?;
-            Ok::<_, Error>(self.pod(sandbox)?.tear_down().await)
+            let _lock = self.lock_if_possible(sandbox).await?;
+            self.pod(sandbox, self.pod_cidrs().as_ref())?.tear_down().await
         };
-        let failures = detached.await.map_err(|error| PluginError::tear_down(sandbox, error))?;
-        match Causes::collect(failures) {
-            Some(causes) => Err(PluginError::tear_down(sandbox, causes)),
-            None => Ok(()),
-        }
+        detached.await.map_err(|error| PluginError::tear_down(sandbox, error))
     }
 
-    async fn lock(&self, sandbox: &PodSandbox) -> Result<PodLock, Error> {
-        // Checked here too: the folder of the lock is made at initialisation.
-        self.node()?;
-        PodLock::acquire(&self.options.runtime_dir, &pod::label(sandbox)?).await
+    /// Operations on one pod exclude each other, between processes too.
+    async fn lock(&self, sandbox: &PodSandbox) -> Result<NamedLock, Error> {
+        let name = format!("pod-{}", pod::label(sandbox)?.host_end());
+        Ok(NamedLock::acquire(&self.options.runtime_dir, &name, POD_WAIT).await?)
+    }
+
+    /// For a tear-down, which must go on where no lock file can be made.
+    async fn lock_if_possible(&self, sandbox: &PodSandbox) -> Result<Option<NamedLock>, Error> {
+        match self.lock(sandbox).await {
+            Err(Error::Lock(error)) if !matches!(error, LockError::Held { .. }) => {
+                tracing::warn!("{error}; tearing down without it");
+                Ok(None)
+            }
+            other => other.map(Some),
+        }
     }
 }
 
@@ -186,11 +185,11 @@ impl NetworkPlugin for Kubenet {
     ) -> BoxFuture<'a, Result<Option<PodNetworkStatus>, PluginError>> {
         Box::pin(async move {
             let failed = |error: Error| PluginError::pod_status(pod, error);
-            self.pod(pod).map_err(failed)?.status().await.map_err(failed)
+            self.pod(pod, None).map_err(failed)?.status().await.map_err(failed)
         })
     }
 
     fn status(&self) -> BoxFuture<'_, Result<(), NotReady>> {
-        Box::pin(async { self.readiness() })
+        Box::pin(async { self.readiness().map(drop) })
     }
 }

@@ -1,13 +1,10 @@
 //! One pod's life: attached, looked at, detached.
 
-use std::net::IpAddr;
-use std::path::Path;
-
 use podnet_cni_invoke::Exec as _;
 use podnet_cni_spec::{
     AddResult, Attachment, CniArgs, ContainerId, InterfaceName, PluginConfig, Request, Verb,
 };
-use podnet_netutil::{Netlink, Netns};
+use podnet_netutil::{Link, Netlink, Netns};
 use podnet_plugin_api::{PodNetworkStatus, PodSandbox};
 use podnet_standard_plugins::Label;
 
@@ -41,42 +38,48 @@ impl Pod<'_> {
 
     /// Attaches the pod, or finds that it is attached already.
     pub(crate) async fn set_up(&self) -> Result<PodNetworkStatus, Error> {
-        if self.is_attached().await? {
-            if let Some(status) = self.status().await? {
+        if let Some(host_end) = self.host_end().await? {
+            let status = self.status().await?.filter(|_| !host_end.condemned);
+            if let Some(status) = status {
                 return Ok(status);
             }
-            // Attached by this id in a namespace that is no longer the pod's.
-            self.detach().await?;
+            // Attached by this id in a namespace that is no longer the pod's, or about to be deleted.
+            self.tear_down().await?;
         }
         self.run(Verb::Add, &self.loopback, "lo").await?;
         let result = self.run(Verb::Add, &self.bridge, POD_INTERFACE).await?;
         status_of(&result.unwrap_or_default()).ok_or(Error::NoAddress)
     }
 
-    /// Detaches the pod. Goes on after a failure and returns all of them.
-    pub(crate) async fn tear_down(&self) -> Vec<Error> {
-        let loopback = self.run(Verb::Del, &self.loopback, "lo").await.map(drop);
-        let bridge = self.detach().await;
-        [loopback, bridge].into_iter().filter_map(Result::err).collect()
-    }
-
-    /// The pod's addresses, as its namespace has them.
-    pub(crate) async fn status(&self) -> Result<Option<PodNetworkStatus>, Error> {
-        match &self.sandbox.netns {
-            Some(path) => addresses(path).await,
-            None => Ok(None),
-        }
-    }
-
-    async fn detach(&self) -> Result<(), Error> {
+    /// Detaches the pod. Its loopback goes with its namespace.
+    pub(crate) async fn tear_down(&self) -> Result<(), Error> {
         self.run(Verb::Del, &self.bridge, POD_INTERFACE).await.map(drop)
     }
 
-    /// The host end carries its label once everything else was done.
-    async fn is_attached(&self) -> Result<bool, Error> {
+    /// The pod's addresses, as its namespace has them.
+    ///
+    /// The path of a namespace is used again for another pod; what that one has is not reported.
+    pub(crate) async fn status(&self) -> Result<Option<PodNetworkStatus>, Error> {
+        let Some(path) = &self.sandbox.netns else { return Ok(None) };
+        let netns = Netns::open(path)?;
+        if netns.is_same_as(&Netns::current()?)? {
+            return Err(Error::OwnNetns { path: path.display().to_string() });
+        }
+        let netlink = Netlink::open_in(&netns)?;
+        let Some(link) = netlink.link_by_name(POD_INTERFACE).await? else { return Ok(None) };
+        let own = label(self.sandbox)?;
+        match Label::behind(self.node.netlink(), &link).await? {
+            Some(other) if other != own => Ok(None),
+            // Without a label another program attached it, whose names say nothing.
+            _ => Ok(PodNetworkStatus::new(netlink.global_ips(&link).await?)),
+        }
+    }
+
+    /// The host end of the pod's attachment, which carries its label once everything else was done.
+    async fn host_end(&self) -> Result<Option<Link>, Error> {
         let label = label(self.sandbox)?;
-        let host_end = self.node.netlink().link_by_name(&label.host_end()).await?;
-        Ok(host_end.is_some_and(|link| link.alias == Some(label.alias())))
+        let found = self.node.netlink().link_by_name(&label.host_end()).await?;
+        Ok(found.filter(|link| link.alias == Some(label.alias())))
     }
 
     async fn run(
@@ -106,23 +109,4 @@ pub(crate) fn label(sandbox: &PodSandbox) -> Result<Label, Error> {
 
 fn status_of(result: &AddResult) -> Option<PodNetworkStatus> {
     PodNetworkStatus::new(result.ips.iter().map(|ip| ip.address.ip()).collect())
-}
-
-/// The first global address of each family, IPv4 first, as the kubelet looks for them.
-async fn addresses(path: &Path) -> Result<Option<PodNetworkStatus>, Error> {
-    let netns = Netns::open(path)?;
-    if netns.is_same_as(&Netns::current()?)? {
-        return Err(Error::OwnNetns { path: path.display().to_string() });
-    }
-    let netlink = Netlink::open_in(&netns)?;
-    let Some(link) = netlink.link_by_name(POD_INTERFACE).await? else { return Ok(None) };
-    let global: Vec<IpAddr> = netlink
-        .addresses(&link)
-        .await?
-        .iter()
-        .filter(|address| address.global)
-        .map(|address| address.network.ip())
-        .collect();
-    let first = |v4: bool| global.iter().find(|ip| ip.is_ipv4() == v4).copied();
-    Ok(PodNetworkStatus::new(first(true).into_iter().chain(first(false)).collect()))
 }

@@ -34,6 +34,17 @@ impl Netlink {
         Ok(answers.iter().filter_map(|answer| address(answer, link.index)).collect())
     }
 
+    /// The first address of each family that is valid beyond the link, IPv4 first: what the kubelet calls a pod's IPs.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`].
+    pub async fn global_ips(&self, link: &Link) -> Result<Vec<IpAddr>, Error> {
+        let addresses = self.addresses(link).await?;
+        let ips =
+            || addresses.iter().filter(|address| address.global).map(|found| found.network.ip());
+        Ok(ips().find(IpAddr::is_ipv4).into_iter().chain(ips().find(IpAddr::is_ipv6)).collect())
+    }
+
     /// Gives a link an address. IPv6 addresses are usable at once: no duplicate address detection.
     ///
     /// # Errors
@@ -41,7 +52,7 @@ impl Netlink {
     pub async fn add_address(&self, link: &Link, network: IpNetwork) -> Result<(), Error> {
         let message = RouteNetlinkMessage::NewAddress(message(link, network));
         let action = || format!("add address {network} to {link}");
-        self.change(message, NLM_F_CREATE | NLM_F_EXCL, action).await.map(drop)
+        self.request(message, NLM_F_CREATE | NLM_F_EXCL, action).await.map(drop)
     }
 
     /// Takes an address from a link.
@@ -50,7 +61,7 @@ impl Netlink {
     /// [`Error::Netlink`], with [`Error::is_gone`] when the link does not have it.
     pub async fn delete_address(&self, link: &Link, network: IpNetwork) -> Result<(), Error> {
         let message = RouteNetlinkMessage::DelAddress(message(link, network));
-        self.change(message, 0, || format!("remove address {network} from {link}")).await.map(drop)
+        self.request(message, 0, || format!("remove address {network} from {link}")).await.map(drop)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
-use rtnetlink::{LinkBridge, LinkBridgePort, LinkUnspec};
+use rtnetlink::{LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec};
 
 use crate::error::Error;
 use crate::link::Link;
@@ -31,8 +31,8 @@ impl Port {
     }
 }
 
-/// How long a port may take from carrier to forwarding; the Go bridge plugin waits as long.
-const FORWARDING_DEADLINE: Duration = Duration::from_millis(2500);
+/// How long a port may take to become operational; the Go bridge plugin waits as long.
+const OPERATIONAL_DEADLINE: Duration = Duration::from_millis(2500);
 const FIRST_LOOK_AGAIN: Duration = Duration::from_micros(200);
 const LAST_LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -46,10 +46,11 @@ impl Netlink {
     /// # Errors
     /// [`Error::Netlink`], with [`Error::is_already_there`] when the name is taken.
     pub async fn create_bridge(&self, name: &str, mac: MacAddr) -> Result<(), Error> {
-        let bridge = LinkBridge::new(name).address(mac.octets().to_vec());
+        // `LinkBridge::new` would have it enabled.
+        let bridge = LinkMessageBuilder::<LinkBridge>::new(name).address(mac.octets().to_vec());
         let message = RouteNetlinkMessage::NewLink(bridge.build());
         let action = || format!("create bridge {name}");
-        self.change(message, NLM_F_CREATE | NLM_F_EXCL, action).await.map(drop)
+        self.request(message, NLM_F_CREATE | NLM_F_EXCL, action).await.map(drop)
     }
 
     /// Pins a bridge's Ethernet address to the one it has.
@@ -76,21 +77,24 @@ impl Netlink {
         self.change_link(message, || format!("set flags and alias of bridge port {link}")).await
     }
 
-    /// Waits until the bridge forwards to this port, which it does shortly after the port's carrier came.
+    /// Waits until the kernel says that packets can pass the port, which it does shortly after the carrier came.
+    ///
+    /// A bridge with the spanning tree protocol may hold the port back for half a minute longer; that is its operator's
+    /// wish and not waited for, as in the reference.
     ///
     /// # Errors
-    /// [`Error::PortNotForwarding`] after 2.5 s; [`Error::NoSuchLink`]; [`Error::Netlink`].
-    pub async fn wait_for_forwarding(&self, port: &Link) -> Result<(), Error> {
+    /// [`Error::NotOperational`] after 2.5 s; [`Error::NoSuchLink`]; [`Error::Netlink`].
+    pub async fn wait_until_operational(&self, port: &Link) -> Result<(), Error> {
         let begun = Instant::now();
         let mut pause = FIRST_LOOK_AGAIN;
         loop {
             let now = self.link_by_index(port.index).await?;
             let now = now.ok_or_else(|| Error::NoSuchLink(port.name.clone()))?;
-            if now.port.is_some_and(|state| state.forwarding) {
+            if now.operational {
                 return Ok(());
             }
-            if begun.elapsed() >= FORWARDING_DEADLINE {
-                return Err(not_forwarding(&now, begun.elapsed()));
+            if begun.elapsed() >= OPERATIONAL_DEADLINE {
+                return Err(not_operational(&now, begun.elapsed()));
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LAST_LOOK_AGAIN);
@@ -98,15 +102,7 @@ impl Netlink {
     }
 }
 
-fn not_forwarding(port: &Link, waited: Duration) -> Error {
-    let state = match (port.up, port.operational) {
-        (false, _) => "disabled",
-        (true, false) => "enabled without carrier",
-        (true, true) => "up, and held back by the bridge (STP?)",
-    };
-    Error::PortNotForwarding {
-        link: port.name.clone(),
-        waited_ms: waited.as_millis(),
-        state: state.to_owned(),
-    }
+fn not_operational(port: &Link, waited: Duration) -> Error {
+    let state = if port.up { "enabled, and without carrier" } else { "disabled" };
+    Error::NotOperational { link: port.name.clone(), waited_ms: waited.as_millis(), state }
 }

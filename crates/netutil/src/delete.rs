@@ -19,8 +19,9 @@ use crate::lock::FileLock;
 use crate::netlink::Netlink;
 
 /// The link group of what is about to be deleted: "podn" in ASCII, a number no other program uses.
-const CONDEMNED: u32 = 0x706f_646e;
-const TURN_DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const CONDEMNED: u32 = 0x706f_646e;
+/// Turns make deletions cheap, not right: who does not get one in time deletes all the same.
+const TURN_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Deletes links of one namespace, collecting what any number of callers want gone.
 ///
@@ -45,24 +46,45 @@ impl LinkDeleter {
     /// Deletes a link. That it is gone already is success.
     ///
     /// # Errors
-    /// [`Error::Netlink`]; [`Error::Lock`] when the turn does not come within 30 s, naming who has it.
+    /// [`Error::Netlink`].
     pub async fn delete(&self, link: &Link) -> Result<(), Error> {
         match self.condemn(link).await {
             Err(error) if error.is_gone() => return Ok(()),
             other => other?,
         }
-        let _turn = self.turn.lock().await;
+        let _turn = tokio::time::timeout(TURN_DEADLINE, self.turn.lock()).await;
         if self.is_gone(link).await? {
             return Ok(());
         }
-        let _lock = match &self.lock {
-            None => None,
-            Some(path) => Some(wait_for_lock(path.clone()).await?),
-        };
-        if self.lock.is_some() && self.is_gone(link).await? {
+        let lock = self.turn_among_processes().await;
+        if lock.is_some() && self.is_gone(link).await? {
             return Ok(());
         }
-        self.delete_condemned().await
+        self.delete_condemned().await?;
+        self.make_sure_of(link).await
+    }
+
+    async fn turn_among_processes(&self) -> Option<FileLock> {
+        let path = self.lock.as_ref()?;
+        match FileLock::acquire_async(path, TURN_DEADLINE).await {
+            Ok(lock) => Some(lock),
+            Err(error) => {
+                tracing::warn!("{error}; deleting out of turn");
+                None
+            }
+        }
+    }
+
+    /// The group went with all that could be deleted; a link that somebody else put there may have kept ours from it.
+    async fn make_sure_of(&self, link: &Link) -> Result<(), Error> {
+        if self.is_gone(link).await? {
+            return Ok(());
+        }
+        let message = RouteNetlinkMessage::DelLink(LinkUnspec::new_with_index(link.index).build());
+        match self.netlink.request(message, 0, || format!("delete {link}")).await {
+            Err(error) if error.is_gone() => Ok(()),
+            other => other.map(drop),
+        }
     }
 
     async fn condemn(&self, link: &Link) -> Result<(), Error> {
@@ -77,18 +99,13 @@ impl LinkDeleter {
     async fn delete_condemned(&self) -> Result<(), Error> {
         let message = LinkUnspec::new_with_index(0).link_group(CONDEMNED).build();
         let message = RouteNetlinkMessage::DelLink(message);
-        match self.netlink.change(message, 0, || "delete interfaces".to_owned()).await {
-            // Another process's turn took them along.
-            Err(error) if error.is_gone() => Ok(()),
+        match self.netlink.request(message, 0, || "delete interfaces".to_owned()).await {
+            Err(error) if error.errno().is_some() => {
+                // Gone with another process's turn, or one of the group cannot be deleted: ours is looked at next.
+                tracing::debug!(%error, "the group was not deleted");
+                Ok(())
+            }
             other => other.map(drop),
         }
-    }
-}
-
-async fn wait_for_lock(path: PathBuf) -> Result<FileLock, Error> {
-    let waiting = tokio::task::spawn_blocking(move || FileLock::acquire(&path, TURN_DEADLINE));
-    match waiting.await {
-        Ok(lock) => Ok(lock?),
-        Err(_) => Err(Error::Interrupted),
     }
 }

@@ -21,14 +21,26 @@ pub enum Error {
     #[error("cannot open a netlink socket: {}", system_text(.0))]
     Socket(#[source] io::Error),
     /// A network namespace could not be opened, entered, made or removed.
-    #[error("cannot {action} network namespace {path}: {reason}", path = path.display())]
+    #[error("cannot {action} network namespace {path}: {}{}", system_text(source), privilege_hint(source), path = path.display())]
     Netns {
         /// `open`, `enter`, `create` or `remove`.
         action: &'static str,
         /// The path by which it is known.
         path: PathBuf,
-        /// What the system said, in words.
-        reason: String,
+        /// What the system said. Of kind `InvalidInput` where something is at the path and is no network namespace.
+        source: io::Error,
+    },
+    /// The process could not be moved into namespaces of its own.
+    #[error(
+        "cannot {step} to get namespaces of one's own: {}{}",
+        system_text(source),
+        privilege_hint(source)
+    )]
+    Isolation {
+        /// What was tried.
+        step: &'static str,
+        /// What the system said.
+        source: io::Error,
     },
     /// A sysctl could not be read or written.
     #[error("cannot {action} sysctl {key}: {}", system_text(source))]
@@ -44,24 +56,18 @@ pub enum Error {
     #[error("no interface {0} here")]
     NoSuchLink(String),
     /// A port of a bridge did not come up in time.
-    #[error("{link} did not start forwarding within {waited_ms} ms: its state is {state}")]
-    PortNotForwarding {
+    #[error("{link} did not become operational within {waited_ms} ms: it is {state}")]
+    NotOperational {
         /// The bridge port's name.
         link: String,
         /// How long was waited, in milliseconds.
         waited_ms: u128,
-        /// The operational state that the kernel reports.
-        state: String,
+        /// What it is instead.
+        state: &'static str,
     },
     /// No interface from which an MTU could be taken.
     #[error("no enabled interface other than loopback and point-to-point to take an MTU from")]
     NoMtuCandidate,
-    /// The runtime was shut down while the operation waited.
-    #[error("the program is shutting down")]
-    Interrupted,
-    /// A lock could not be had.
-    #[error(transparent)]
-    Lock(#[from] crate::lock::LockError),
 }
 
 impl Error {
@@ -84,6 +90,9 @@ impl Error {
     /// Whether the thing to be changed or removed does not exist (any more).
     #[must_use]
     pub fn is_gone(&self) -> bool {
+        if let Error::Netns { source, .. } = self {
+            return matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput);
+        }
         matches!(self, Error::NoSuchLink(_))
             || matches!(
                 self.errno(),
@@ -148,8 +157,17 @@ pub(crate) fn errno_text(errno: Errno) -> String {
 
 fn capability_hint(errno: Errno) -> &'static str {
     match errno {
-        Errno::PERM | Errno::ACCESS => {
-            ": needs CAP_NET_ADMIN in this network namespace; run as root"
+        Errno::PERM => ": needs CAP_NET_ADMIN in this network namespace; run as root",
+        // The kernel says so for an IPv6 address on an interface whose IPv6 is off.
+        Errno::ACCESS => ": is IPv6 switched off (net.ipv6.conf.*.disable_ipv6)?",
+        _ => "",
+    }
+}
+
+fn privilege_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            ": needs CAP_SYS_ADMIN; run as root, or where user namespaces are allowed"
         }
         _ => "",
     }

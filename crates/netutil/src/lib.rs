@@ -41,8 +41,10 @@ pub mod route;
 pub mod mac;
 pub mod mtu;
 pub mod sysctl;
+pub mod bridge_filter;
 pub mod files;
 pub mod lock;
+pub mod named_lock;
 
 pub use address::Address;
 pub use bridge::Port;
@@ -50,6 +52,7 @@ pub use delete::LinkDeleter;
 pub use error::{Error, RequestError, system_text};
 pub use link::{Link, PortState};
 pub use mac::{InvalidMacAddr, MacAddr};
+pub use named_lock::NamedLock;
 pub use netlink::Netlink;
 pub use netns::Netns;
 pub use route::Route;

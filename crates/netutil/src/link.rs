@@ -4,11 +4,12 @@ use std::fmt;
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoBridgePort, InfoKind, InfoPortData, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo,
-    LinkMessage, State,
+    InfoBridgePort, InfoPortData, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
+    State,
 };
 use rtnetlink::LinkUnspec;
 
+use crate::delete::CONDEMNED;
 use crate::error::Error;
 use crate::mac::MacAddr;
 use crate::netlink::Netlink;
@@ -41,12 +42,15 @@ pub struct Link {
     pub loopback: bool,
     /// Whether it has exactly one peer (tunnels, PPP).
     pub point_to_point: bool,
-    /// Whether it takes frames for any address (`IFF_PROMISC`).
+    /// Whether an operator or podnet had it take frames for any address (`IFF_PROMISC`); a capture does not count.
     pub promiscuous: bool,
     /// Whether the kernel says that packets can pass (RFC 2863 `up`).
     pub operational: bool,
     /// The index of a veth's other end, in that end's namespace.
     pub peer: Option<u32>,
+    /// Whether a [`LinkDeleter`](crate::LinkDeleter) marked it: it is about to go, and must not be taken for one that
+    /// stays.
+    pub condemned: bool,
     /// How it behaves as the port of a bridge; none where it is none.
     pub port: Option<PortState>,
 }
@@ -59,8 +63,6 @@ pub struct PortState {
     pub hairpin: bool,
     /// Whether it is cut off from other isolated ports.
     pub isolated: bool,
-    /// Whether the bridge forwards frames to and from it.
-    pub forwarding: bool,
 }
 
 impl fmt::Display for Link {
@@ -86,6 +88,7 @@ impl Link {
             promiscuous: flags.contains(LinkFlags::Promisc),
             operational: false,
             peer: None,
+            condemned: false,
             port: None,
         };
         message.attributes.iter().for_each(|attribute| link.take(attribute));
@@ -101,7 +104,7 @@ impl Link {
             LinkAttribute::Link(index) => self.peer = Some(*index),
             LinkAttribute::IfAlias(alias) => self.alias = Some(alias.clone()),
             LinkAttribute::OperState(state) => self.operational = *state == State::Up,
-            LinkAttribute::Promiscuity(count) => self.promiscuous |= *count > 0,
+            LinkAttribute::Group(group) => self.condemned = *group == CONDEMNED,
             LinkAttribute::LinkInfo(infos) => infos.iter().for_each(|info| self.take_info(info)),
             _ => {}
         }
@@ -109,7 +112,7 @@ impl Link {
 
     fn take_info(&mut self, info: &LinkInfo) {
         match info {
-            LinkInfo::Kind(kind) => self.kind = kind_name(kind),
+            LinkInfo::Kind(kind) => self.kind = kind.to_string(),
             LinkInfo::PortData(InfoPortData::BridgePort(data)) => {
                 self.port = Some(port_state(data));
             }
@@ -118,20 +121,12 @@ impl Link {
     }
 }
 
-fn kind_name(kind: &InfoKind) -> String {
-    kind.to_string()
-}
-
 fn port_state(data: &[InfoBridgePort]) -> PortState {
-    use netlink_packet_route::link::BridgePortState;
     let mut port = PortState::default();
     for datum in data {
         match datum {
             InfoBridgePort::HairpinMode(on) => port.hairpin = *on,
             InfoBridgePort::Isolated(on) => port.isolated = *on,
-            InfoBridgePort::State(state) => {
-                port.forwarding = *state == BridgePortState::Forwarding;
-            }
             _ => {}
         }
     }
@@ -233,13 +228,13 @@ impl Netlink {
         message: LinkMessage,
         action: impl FnOnce() -> String,
     ) -> Result<(), Error> {
-        self.change(RouteNetlinkMessage::NewLink(message), 0, action).await.map(drop)
+        self.request(RouteNetlinkMessage::NewLink(message), 0, action).await.map(drop)
     }
 
     async fn one_link(&self, mut message: LinkMessage, what: &str) -> Result<Option<Link>, Error> {
         message.attributes.push(without_statistics());
         let request = RouteNetlinkMessage::GetLink(message);
-        match self.change(request, 0, || format!("look up {what}")).await {
+        match self.request(request, 0, || format!("look up {what}")).await {
             Ok(answers) => Ok(answers.iter().find_map(link)),
             Err(error) if error.is_gone() => Ok(None),
             Err(error) => Err(error),

@@ -44,6 +44,12 @@ pub enum LockError {
         /// What the system said.
         source: io::Error,
     },
+    /// The runtime ended while the lock was waited for.
+    #[error("stopped waiting for the lock file {path}: the program is shutting down", path = path.display())]
+    Interrupted {
+        /// The lock file.
+        path: PathBuf,
+    },
     /// What bears the lock file's name is something else.
     #[error("cannot use the lock file {path}: it is not a regular file; remove it", path = path.display())]
     NotRegular {
@@ -69,6 +75,11 @@ impl fmt::Display for Holder {
             None => write!(f, "pid {}", self.pid),
         }
     }
+}
+
+fn make_folder(path: &Path) -> Result<(), LockError> {
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    made.map_err(|source| LockError::Unusable { path: path.to_owned(), source })
 }
 
 fn holder_text(holder: Option<&Holder>) -> String {
@@ -121,6 +132,24 @@ impl FileLock {
             thread::sleep(pause.min(left));
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Takes the lock as [`FileLock::acquire`] does, without blocking the calling thread, and makes its folder where it
+    /// is missing.
+    ///
+    /// # Errors
+    /// As [`FileLock::acquire`]; [`LockError::Interrupted`] when the runtime ends.
+    pub async fn acquire_async(path: &Path, wait: Duration) -> Result<Self, LockError> {
+        match Self::acquire(path, Duration::ZERO) {
+            Err(LockError::Held { .. }) if !wait.is_zero() => {}
+            Err(LockError::Unusable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                make_folder(path)?;
+            }
+            other => return other,
+        }
+        let waiting_for = path.to_owned();
+        let waiting = tokio::task::spawn_blocking(move || Self::acquire(&waiting_for, wait));
+        waiting.await.unwrap_or_else(|_| Err(LockError::Interrupted { path: path.to_owned() }))
     }
 
     fn attempt(path: &Path) -> Result<Option<Self>, LockError> {

@@ -3,6 +3,9 @@
 use crate::error::Error;
 use crate::link::Link;
 
+/// What an Ethernet device can have, in bytes; a CAN bus or an InfiniBand port is no measure for pods.
+const USABLE: std::ops::RangeInclusive<u32> = 68..=65_535;
+
 /// The enabled normal interface with the smallest MTU (Kubernetes page on network plugins, "MTU").
 ///
 /// Normal is what is neither loopback nor point-to-point, nor the bridge `exclude` or one of its ports: a bridge that
@@ -27,6 +30,7 @@ pub fn narrowest<'a>(links: &'a [Link], exclude: &str) -> Result<&'a Link, Error
     links
         .iter()
         .filter(|link| link.up && !link.loopback && !link.point_to_point)
+        .filter(|link| USABLE.contains(&link.mtu))
         .filter(|link| excluded.is_none_or(|bridge| !hangs_on(link, bridge)))
         .min_by_key(|link| link.mtu)
         .ok_or(Error::NoMtuCandidate)
@@ -49,6 +53,7 @@ mod tests {
             link(3, "docker0", 1400),
             Link { up: false, ..link(4, "down", 500) },
             Link { point_to_point: true, ..link(5, "tun0", 1000) },
+            link(6, "can0", 16),
         ];
         assert_eq!(narrowest(&links, "cbr0").unwrap().name, "docker0");
         links.retain(|link| link.name != "docker0");

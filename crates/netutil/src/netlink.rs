@@ -56,8 +56,8 @@ impl Netlink {
         })?
     }
 
-    /// Makes a change and returns what the kernel reported about it.
-    pub(crate) async fn change(
+    /// Makes a change, or asks for one object, and returns what the kernel sent before its acknowledgement.
+    pub(crate) async fn request(
         &self,
         message: RouteNetlinkMessage,
         flags: u16,

@@ -13,10 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::error::{Error, errno_text, system_text};
-
-/// Stack of the short-lived thread that enters a namespace: it opens a socket or writes a sysctl.
-const THREAD_STACK_BYTES: usize = 256 * 1024;
+use crate::error::Error;
 
 /// An open network namespace, known by the path it was opened by.
 ///
@@ -34,14 +31,10 @@ impl Netns {
     /// [`Error::Netns`] when there is nothing at `path` or what is there is not a network namespace.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        // O_NONBLOCK: a FIFO at this path must not block the caller.
-        let flags = rustix::fs::OFlags::CLOEXEC | rustix::fs::OFlags::NONBLOCK;
-        let opened = rustix::fs::open(&path, flags, rustix::fs::Mode::empty());
-        let file = opened.map_err(|errno| failed("open", &path, errno_text(errno)))?;
-        if !kind::is_network_namespace(file.as_fd()) {
-            return Err(failed("open", &path, "it is not a network namespace".to_owned()));
+        match open_namespace(&path) {
+            Ok(file) => Ok(Self { file, path }),
+            Err(error) => Err(failed("open", &path, error)),
         }
-        Ok(Self { file: File::from(file), path })
     }
 
     /// The calling thread's own namespace.
@@ -60,13 +53,13 @@ impl Netns {
     /// [`Error::Netns`] when something is at `path`, or without `CAP_SYS_ADMIN`.
     pub fn create(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        File::create_new(&path).map_err(|error| failed("create", &path, system_text(&error)))?;
+        File::create_new(&path).map_err(|error| failed("create", &path, error))?;
         let made = on_own_thread(|| unshare_and_mount(&path));
         let made = made.and_then(|done| done.map_err(io::Error::from));
         if let Err(error) = made {
             // The empty file is ours and nothing is mounted on it; what failed first is what the caller must hear.
             let _ = std::fs::remove_file(&path);
-            return Err(failed("create", &path, system_text(&error)));
+            return Err(failed("create", &path, error));
         }
         Self::open(path)
     }
@@ -80,11 +73,11 @@ impl Netns {
     pub fn remove(path: &Path) -> Result<(), Error> {
         match unmount(path, UnmountFlags::DETACH) {
             Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => {}
-            Err(errno) => return Err(failed("remove", path, errno_text(errno))),
+            Err(errno) => return Err(failed("remove", path, errno.into())),
         }
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed("remove", path, system_text(&error)))
+                Err(failed("remove", path, error))
             }
             _ => Ok(()),
         }
@@ -99,15 +92,8 @@ impl Netns {
             move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))?;
             Ok(work())
         });
-        entered.and_then(|done: rustix::io::Result<T>| done.map_err(io::Error::from)).map_err(
-            |error| {
-                let hint = match error.kind() {
-                    io::ErrorKind::PermissionDenied => ": needs CAP_SYS_ADMIN; run as root",
-                    _ => "",
-                };
-                failed("enter", &self.path, format!("{}{hint}", system_text(&error)))
-            },
-        )
+        let entered = entered.and_then(|done: rustix::io::Result<T>| Ok(done?));
+        entered.map_err(|error| failed("enter", &self.path, error))
     }
 
     /// Whether both are the same namespace.
@@ -122,7 +108,7 @@ impl Netns {
 
     fn identity(&self) -> Result<(u64, u64), Error> {
         let stat = rustix::fs::fstat(&self.file);
-        let stat = stat.map_err(|errno| failed("open", &self.path, errno_text(errno)))?;
+        let stat = stat.map_err(|errno| failed("open", &self.path, errno.into()))?;
         Ok((stat.st_dev, stat.st_ino))
     }
 
@@ -150,11 +136,19 @@ impl AsFd for Netns {
 /// before the process starts a thread.
 ///
 /// # Errors
-/// [`Error::Netns`] when the kernel refuses, for example where user namespaces are switched off.
+/// [`Error::Isolation`] when the kernel refuses, for example where user namespaces are switched off.
 pub fn isolate_process() -> Result<(), Error> {
-    kind::isolate().map_err(|(step, error)| {
-        failed("create", Path::new("of this process"), format!("{step}: {}", system_text(&error)))
-    })
+    kind::isolate().map_err(|(step, source)| Error::Isolation { step, source })
+}
+
+/// A file of another kind is not even opened: opening a FIFO may block, and opening a device may do anything.
+fn open_namespace(path: &Path) -> io::Result<File> {
+    let not_one = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a network namespace");
+    if !path.metadata()?.is_file() {
+        return Err(not_one());
+    }
+    let file = File::open(path)?;
+    if kind::is_network_namespace(file.as_fd()) { Ok(file) } else { Err(not_one()) }
 }
 
 fn unshare_and_mount(path: &Path) -> rustix::io::Result<()> {
@@ -166,14 +160,13 @@ fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("podnet-netns".to_owned())
-            .stack_size(THREAD_STACK_BYTES)
             .spawn_scoped(scope, work)?;
         thread.join().map_err(|_| io::Error::other("the thread in the namespace panicked"))
     })
 }
 
-fn failed(action: &'static str, path: &Path, reason: String) -> Error {
-    Error::Netns { action, path: path.to_owned(), reason }
+fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
+    Error::Netns { action, path: path.to_owned(), source }
 }
 
 #[cfg(test)]

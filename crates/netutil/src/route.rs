@@ -66,7 +66,7 @@ impl Netlink {
             source: RequestError::Malformed(error),
         })?;
         let message = RouteNetlinkMessage::NewRoute(message);
-        self.change(message, NLM_F_CREATE | NLM_F_EXCL, action).await.map(drop)
+        self.request(message, NLM_F_CREATE | NLM_F_EXCL, action).await.map(drop)
     }
 
     /// The routes of the main table that lead out of `link`, of both families.

@@ -73,7 +73,7 @@ pub fn read_interface(family: Family, interface: &str, key: &str) -> Result<Stri
     Ok(text.trim().to_owned())
 }
 
-/// Sets an interface's parameter, `net/FAMILY/conf/INTERFACE/KEY`.
+/// Sets an interface's parameter, `net/FAMILY/conf/INTERFACE/KEY`, whatever it is.
 ///
 /// # Errors
 /// [`Error::Sysctl`].

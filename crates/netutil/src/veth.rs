@@ -63,7 +63,7 @@ impl Netlink {
         let host = host.set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build()))).build();
         let flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO;
         let action = || format!("create veth {} with peer {}", pair.host_name, pair.peer_name);
-        let answers = self.change(RouteNetlinkMessage::NewLink(host), flags, action).await?;
+        let answers = self.request(RouteNetlinkMessage::NewLink(host), flags, action).await?;
         let host = match answers.iter().find_map(link) {
             Some(made) => made,
             // Kernels before 6.2 do not echo what was made.
@@ -89,6 +89,7 @@ fn peer_of(pair: &VethPair<'_>, host: &Link) -> Option<Link> {
         up: false,
         operational: false,
         peer: None,
+        condemned: false,
         port: None,
         ..host.clone()
     })

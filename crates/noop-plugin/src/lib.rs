@@ -24,6 +24,4 @@
 
 pub mod plugin;
 
-mod bridge_filter;
-
 pub use plugin::NoopPlugin;

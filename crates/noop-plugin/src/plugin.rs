@@ -1,11 +1,10 @@
 //! The plugin itself.
 
+use podnet_netutil::bridge_filter;
 use podnet_plugin_api::selection::DEFAULT_PLUGIN;
 use podnet_plugin_api::{
     BoxFuture, Error, NetworkPlugin, NotReady, PluginName, PodNetworkStatus, PodSandbox, Settings,
 };
-
-use crate::bridge_filter;
 
 /// The plugin `kubernetes.io/no-op`.
 ///

@@ -189,6 +189,8 @@ impl fmt::Display for Chain<'_> {
         let mut next = self.0.source();
         while let Some(source) = next {
             let text = source.to_string();
+            // The number that std puts behind the system's words says nothing more.
+            let text = text.split(" (os error").next().unwrap_or_default().to_owned();
             if !said.contains(&text) {
                 write!(f, ": {text}")?;
                 said = text;

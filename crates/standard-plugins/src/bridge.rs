@@ -12,7 +12,7 @@ mod report;
 
 use podnet_cni_invoke::Exec;
 use podnet_cni_spec::{AddResult, Request};
-use podnet_netutil::{Link, Netlink, Netns, Port, VethEnds, VethPair, sysctl};
+use podnet_netutil::{Link, LinkDeleter, Netlink, Netns, Port, VethEnds, VethPair, sysctl};
 
 use crate::delegate::Ipam;
 use crate::error::Error;
@@ -33,8 +33,9 @@ pub use check::check;
 /// [`Error::UndoFailed`] holds both errors.
 pub async fn add(host: &Host, exec: &dyn Exec, request: &Request) -> Result<AddResult, Error> {
     let plan = Plan::from_request(request)?;
+    let ipam = Ipam::of(exec, request)?;
     let netns = pod_netns(request)?;
-    let ipam = Ipam { exec, plugin: plan.ipam.clone(), request };
+    let _lock = host.lock(&plan.label).await?;
     clear_remains(host, &plan.label).await?;
     let addresses = reserve(&ipam, &plan, &netns).await?;
     match attach(host, &plan, &netns, addresses).await {
@@ -52,20 +53,23 @@ pub async fn add(host: &Host, exec: &dyn Exec, request: &Request) -> Result<AddR
 /// left. An address is kept as long as the interface that has it may still be there.
 pub async fn del(host: &Host, exec: &dyn Exec, request: &Request) -> Result<(), Error> {
     let label = Label::of(request)?;
-    let ipam = Ipam { exec, plugin: request.config.ipam_type()?, request };
+    let _lock = host.lock_if_possible(&label).await?;
     if !delete_host_end(host, &label).await? {
-        delete_pod_end(request, &label).await?;
+        delete_pod_end(host, exec, request, &label).await?;
     }
-    ipam.del().await
+    // Only now: what the configuration says of addresses must not keep the interface from being deleted.
+    Ipam::of(exec, request)?.del().await
 }
 
-/// Refuses an attachment that exists; removes the host end that a crashed ADD left.
+/// Refuses an attachment that exists; removes the host end that a crashed operation left.
 ///
-/// The alias is attached last: a host end without one belongs to an ADD that did not finish.
+/// The alias is attached last: a host end without one belongs to an ADD that did not finish. One that is marked for
+/// deletion belongs to a DEL that did not.
 async fn clear_remains(host: &Host, label: &Label) -> Result<(), Error> {
     let Some(found) = host.netlink.link_by_name(&label.host_end()).await? else { return Ok(()) };
     match found.alias.as_deref() {
         None => Ok(host.deleter.delete(&found).await?),
+        Some(_) if found.condemned => Ok(host.deleter.delete(&found).await?),
         Some(alias) if alias == label.alias() => Err(Error::AlreadyAttached {
             container_id: label.container_id().clone(),
             interface: label.interface().clone(),
@@ -82,15 +86,22 @@ async fn clear_remains(host: &Host, label: &Label) -> Result<(), Error> {
 /// That the pod has no such interface tells a crashed ADD from an attachment that another program made.
 async fn reserve(ipam: &Ipam<'_>, plan: &Plan, netns: &Netns) -> Result<AddResult, Error> {
     let first = match ipam.add().await {
-        Ok(addresses) => return Ok(addresses),
-        Err(error) => error,
+        Err(error) if is_duplicate(&error) => error,
+        other => return other,
     };
     let pod = Netlink::open_in(netns)?;
     if pod.link_by_name(plan.label.interface().as_str()).await?.is_some() {
         return Err(first);
     }
-    ipam.del().await?;
-    ipam.add().await
+    match ipam.del().await {
+        Ok(()) => ipam.add().await,
+        Err(undo) => Err(Error::UndoFailed { first: Box::new(first), undo: Box::new(undo) }),
+    }
+}
+
+/// Neither the specification nor the reference has a code for it; the Go host-local and ours have the words in common.
+fn is_duplicate(error: &Error) -> bool {
+    matches!(error, Error::Ipam(_)) && error.to_string().contains("duplicate allocation")
 }
 
 async fn attach(
@@ -99,6 +110,7 @@ async fn attach(
     netns: &Netns,
     addresses: AddResult,
 ) -> Result<AddResult, Error> {
+    let addresses = host_side::with_gateways(plan, addresses);
     let bridge = host_side::ensure_bridge(&host.netlink, plan).await?;
     host_side::ensure_gateway(&host.netlink, plan, &bridge, &addresses.ips).await?;
     let VethEnds { host: host_end, peer } = create_veth(host, plan, &bridge, netns).await?;
@@ -108,7 +120,7 @@ async fn attach(
     let mut port = Port::labelled(plan.label.alias());
     port.hairpin = plan.hairpin;
     port.isolated = plan.isolated;
-    host.netlink.wait_for_forwarding(&host_end).await?;
+    host.netlink.wait_until_operational(&host_end).await?;
     host.netlink.commit_port(&host_end, &port).await?;
     Ok(report::result(plan, &bridge, &host_end, netns, addresses))
 }
@@ -161,12 +173,35 @@ async fn delete_host_end(host: &Host, label: &Label) -> Result<bool, Error> {
 }
 
 /// Deletes the pod's end of a pair that another program made: its host end has a name that says nothing.
-async fn delete_pod_end(request: &Request, label: &Label) -> Result<(), Error> {
-    let Some(netns) = pod_netns_if_left(request) else { return Ok(()) };
+async fn delete_pod_end(
+    host: &Host,
+    exec: &dyn Exec,
+    request: &Request,
+    label: &Label,
+) -> Result<(), Error> {
+    let Some(netns) = pod_netns_if_left(request)? else { return Ok(()) };
     let pod = Netlink::open_in(&netns)?;
     let found = pod.link_by_name(label.interface().as_str()).await?;
-    match found.filter(|link| link.kind == "veth") {
-        Some(link) => Ok(podnet_netutil::LinkDeleter::new(pod, None).delete(&link).await?),
-        None => Ok(()),
+    let Some(link) = found.filter(|link| link.kind == "veth") else { return Ok(()) };
+    if !is_attachment_of(host, exec, request, &link).await? {
+        tracing::warn!(netns = %netns.path().display(), %link, "left alone: it is another container's");
+        return Ok(());
     }
+    Ok(LinkDeleter::new(pod, None).delete(&link).await?)
+}
+
+/// Whether a pod's interface is the one of this request. The path of a namespace is used again for another pod, and a
+/// tear-down is repeated: what is found there then must stay.
+async fn is_attachment_of(
+    host: &Host,
+    exec: &dyn Exec,
+    request: &Request,
+    link: &Link,
+) -> Result<bool, Error> {
+    if Label::behind(&host.netlink, link).await?.is_some() {
+        // One of ours, and not this one: this one's host end bears another name.
+        return Ok(false);
+    }
+    let ipam = Ipam::of(exec, request)?;
+    Ok(!ipam.is_host_local() || ipam.check().await.is_ok())
 }

@@ -3,16 +3,42 @@
 use podnet_cni_invoke::Exec;
 use podnet_cni_spec::{AddResult, PluginType, Request, Verb};
 
+use crate::builtin::BUILTIN_TYPES;
 use crate::error::Error;
 
 /// An IPAM plugin and the request that it gets: the caller's own, with another verb.
 pub(crate) struct Ipam<'a> {
-    pub(crate) exec: &'a dyn Exec,
-    pub(crate) plugin: Option<PluginType>,
-    pub(crate) request: &'a Request,
+    exec: &'a dyn Exec,
+    plugin: Option<PluginType>,
+    request: &'a Request,
 }
 
-impl Ipam<'_> {
+/// The type of the IPAM plugin that this crate has itself.
+const HOST_LOCAL: &str = "host-local";
+
+impl<'a> Ipam<'a> {
+    /// The IPAM plugin that the request's configuration names, if any.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] for a plugin that attaches containers: as its own IPAM plugin it would call itself.
+    pub(crate) fn of(exec: &'a dyn Exec, request: &'a Request) -> Result<Self, Error> {
+        let plugin = request.config.ipam_type()?;
+        match plugin.as_ref().map(PluginType::as_str) {
+            Some(name) if name != HOST_LOCAL && BUILTIN_TYPES.contains(&name) => {
+                Err(Error::InvalidOption {
+                    option: "ipam.type",
+                    reason: format!("{name} gives no addresses"),
+                })
+            }
+            _ => Ok(Self { exec, plugin, request }),
+        }
+    }
+
+    /// Whether the addresses come from a store that can be asked who has them.
+    pub(crate) fn is_host_local(&self) -> bool {
+        self.plugin.as_ref().is_some_and(|plugin| plugin.as_str() == HOST_LOCAL)
+    }
+
     /// Asks for addresses. Without an IPAM plugin the attachment gets none.
     pub(crate) async fn add(&self) -> Result<AddResult, Error> {
         let Some(plugin) = &self.plugin else { return Ok(AddResult::default()) };

@@ -47,14 +47,6 @@ pub enum Error {
     /// The system gave no random numbers.
     #[error("cannot get random numbers for a MAC address: {}", system_text(.0))]
     Random(#[source] std::io::Error),
-    /// The folder for locks cannot be made.
-    #[error("cannot make the folder {path} for locks: {}", system_text(source), path = path.display())]
-    RuntimeDir {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
     /// The namespace is the host's own.
     #[error("{path} is this host's own network namespace: give the container's", path = path.display())]
     OwnNetns {

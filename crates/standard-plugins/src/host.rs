@@ -1,12 +1,18 @@
 //! What the plugins act on: the host's side of the network, opened once and shared.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use podnet_cni_spec::Request;
-use podnet_netutil::{LinkDeleter, Netlink, Netns};
+use podnet_netutil::lock::LockError;
+use podnet_netutil::{LinkDeleter, NamedLock, Netlink, Netns};
 
 use crate::error::Error;
 use crate::host_local::HostLocal;
+use crate::label::Label;
+
+/// How long an operation waits for another on the same attachment.
+const ATTACHMENT_WAIT: Duration = Duration::from_secs(30);
 
 /// The host's network: an open connection to the kernel, the queue of deletions, the address stores.
 ///
@@ -17,31 +23,48 @@ pub struct Host {
     pub(crate) netlink: Netlink,
     pub(crate) deleter: LinkDeleter,
     pub(crate) addresses: HostLocal,
+    runtime_dir: PathBuf,
 }
 
 impl Host {
     /// Opens the calling thread's network namespace as the host.
     ///
-    /// `runtime_dir` (usually `/run/podnet`) is a folder for locks by which several processes take turns. It is
-    /// made where missing.
+    /// `runtime_dir` (usually `/run/podnet`) is a folder for locks by which several processes take turns. It is made
+    /// when the first lock is taken.
     ///
     /// # Errors
-    /// [`Error::RuntimeDir`] when it cannot be made; [`Error::Net`] when the kernel gives no netlink socket.
+    /// [`Error::Net`] when the kernel gives no netlink socket.
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled.
     pub fn open(runtime_dir: &Path) -> Result<Self, Error> {
-        std::fs::create_dir_all(runtime_dir)
-            .map_err(|source| Error::RuntimeDir { path: runtime_dir.to_owned(), source })?;
         let netlink = Netlink::open()?;
         let deleter = LinkDeleter::new(netlink.clone(), Some(runtime_dir.join("link-delete.lock")));
-        Ok(Self { netlink, deleter, addresses: HostLocal::default() })
+        let (addresses, runtime_dir) = (HostLocal::default(), runtime_dir.to_owned());
+        Ok(Self { netlink, deleter, addresses, runtime_dir })
     }
 
     /// The connection to the host's network namespace.
     #[must_use]
     pub fn netlink(&self) -> &Netlink {
         &self.netlink
+    }
+
+    /// Operations on one attachment exclude each other, between processes too.
+    pub(crate) async fn lock(&self, label: &Label) -> Result<NamedLock, Error> {
+        let name = format!("attachment-{}", label.host_end());
+        Ok(NamedLock::acquire(&self.runtime_dir, &name, ATTACHMENT_WAIT).await?)
+    }
+
+    /// For a tear-down, which must go on where no lock file can be made.
+    pub(crate) async fn lock_if_possible(&self, label: &Label) -> Result<Option<NamedLock>, Error> {
+        match self.lock(label).await {
+            Err(Error::Lock(error)) if !matches!(error, LockError::Held { .. }) => {
+                tracing::warn!("{error}; tearing down without it");
+                Ok(None)
+            }
+            other => other.map(Some),
+        }
     }
 }
 
@@ -55,16 +78,15 @@ pub(crate) fn pod_netns(request: &Request) -> Result<Netns, Error> {
 }
 
 /// The pod's namespace where the request names one that is still there: tear-down goes on without.
-pub(crate) fn pod_netns_if_left(request: &Request) -> Option<Netns> {
-    let path: PathBuf = request.netns().ok()?.to_owned();
-    if path.as_os_str().is_empty() {
-        return None;
-    }
+///
+/// # Errors
+/// [`Error::Net`] when the system could not tell: then what is inside may still be there.
+pub(crate) fn pod_netns_if_left(request: &Request) -> Result<Option<Netns>, Error> {
     match pod_netns(request) {
-        Ok(netns) => Some(netns),
-        Err(error) => {
-            tracing::debug!(%error, "tearing down without the pod's namespace");
-            None
-        }
+        Ok(netns) => Ok(Some(netns)),
+        // No path was given, or none that leads to a pod any more.
+        Err(Error::Spec(_) | Error::OwnNetns { .. }) => Ok(None),
+        Err(Error::Net(error)) if error.is_gone() => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -2,7 +2,7 @@
 //! with the namespace gone, the configuration changed and the cache lost.
 
 use podnet_cni_spec::{ContainerId, InterfaceName, NetworkName, Request};
-use podnet_netutil::MacAddr;
+use podnet_netutil::{Link, MacAddr, Netlink};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
@@ -70,6 +70,21 @@ impl Label {
             interface: parts.next()?.parse().ok()?,
         };
         parts.next().is_none().then_some(label)
+    }
+
+    /// The label that the host end of a pod's interface bears; none where that end is not here or not one of ours.
+    ///
+    /// # Errors
+    /// [`podnet_netutil::Error`] when the kernel cannot be asked.
+    pub async fn behind(
+        host: &Netlink,
+        pod_end: &Link,
+    ) -> Result<Option<Self>, podnet_netutil::Error> {
+        let Some(index) = pod_end.peer else { return Ok(None) };
+        let host_end = host.link_by_index(index).await?;
+        // An index says nothing of the namespace it belongs to; that both point at each other does.
+        let host_end = host_end.filter(|host_end| host_end.peer == Some(pod_end.index));
+        Ok(host_end.and_then(|host_end| Self::from_alias(&host_end.alias?)))
     }
 
     /// The text attached to the host end (`ip link show` calls it alias). `/` stands in none of the three parts.

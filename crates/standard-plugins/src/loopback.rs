@@ -35,7 +35,7 @@ pub async fn add(request: &Request) -> Result<AddResult, Error> {
 /// # Errors
 /// [`Error::Net`].
 pub async fn del(request: &Request) -> Result<(), Error> {
-    let Some(netns) = pod_netns_if_left(request) else { return Ok(()) };
+    let Some(netns) = pod_netns_if_left(request)? else { return Ok(()) };
     let netlink = Netlink::open_in(&netns)?;
     let lo = netlink.require_link(LO).await?;
     Ok(netlink.set_link_down(lo.index).await?)

@@ -123,12 +123,32 @@ fn bad_pods_are_refused_and_leave_nothing() {
         (&["default/a", "--id", "a1", "--netns", file], "it is not a network namespace"),
         (&["default/a", "--id", "../a1", "--netns", file], "../a1"),
         (&["Default/a", "--id", "a1", "--netns", file], "Default"),
-        (&["a", "--id", "a1", "--netns", file], "a"),
+        (&["a", "--id", "a1", "--netns", file], "NAMESPACE/POD"),
     ];
     for (arguments, reason) in cases {
         let (status, text) = failure(&kubenet(&host, &[&["setup"], arguments].concat()));
         assert_ne!(status, 0);
         assert!(text.contains(reason), "{arguments:?}: {text}");
+    }
+    let links = host.run(async || Netlink::open().unwrap().links().await.unwrap()).unwrap();
+    assert!(links.iter().all(|link| link.name != "cbr0" && link.kind != "veth"), "{links:?}");
+    assert!(!host.networks_dir().join("kubenet").exists());
+}
+
+#[test]
+fn two_processes_that_set_up_one_pod_at_once_agree() {
+    let host = TestHost::new().unwrap();
+    let pod = host.add_pod("a").unwrap();
+    for _ in 0..5 {
+        let addresses: Vec<_> = std::thread::scope(|scope| {
+            let calls: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| stdout(&kubenet(&host, &set_up(&pod, "default/a", "a1")))))
+                .collect();
+            calls.into_iter().map(|call| call.join().unwrap()).collect()
+        });
+        assert!(addresses.windows(2).all(|pair| pair[0] == pair[1]), "{addresses:?}");
+        let netns = pod.path().to_str().unwrap();
+        stdout(&kubenet(&host, &["teardown", "default/a", "--id", "a1", "--netns", netns]));
     }
 }
 

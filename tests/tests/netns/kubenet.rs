@@ -289,8 +289,8 @@ fn a_cbr0_that_is_no_bridge_is_refused() {
             mtu: None,
         };
         netlink.create_veth(&pair).await.unwrap();
-        let kubenet = Kubenet::new(KubenetOptions::new(host.networks_dir(), host.runtime_dir()));
-        let error = kubenet.init(&Settings::default()).await.unwrap_err().to_string();
+        let kubenet = start(&host, CIDR).await;
+        let error = kubenet.set_up_pod(&pod("w1", &web)).await.unwrap_err().to_string();
         assert!(error.contains("cbr0 exists and is a veth interface, not a bridge"), "{error}");
     })
     .unwrap();
@@ -447,6 +447,67 @@ fn limits_and_host_ports_are_refused_rather_than_ignored() {
         let limited = pod("w1", &web).with_annotation("kubernetes.io/ingress-bandwidth", "10M");
         let error = kubenet.set_up_pod(&limited).await.unwrap_err().to_string();
         assert!(error.contains("kubernetes.io/ingress-bandwidth is not supported yet"), "{error}");
+        assert!(ports().await.is_empty() && reservations(&host).is_empty());
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_pod_whose_deletion_was_cut_short_is_attached_anew() {
+    let host = TestHost::new().unwrap();
+    let (web, other) = (host.add_pod("web").unwrap(), host.add_pod("other").unwrap());
+    host.run(async || {
+        let kubenet = start(&host, CIDR).await;
+        set_up(&kubenet, &pod("w1", &web)).await;
+        set_up(&kubenet, &pod("o1", &other)).await;
+        // A tear-down that ends after its first step: the link is marked, and nothing more.
+        let label =
+            Label::new(NETWORK.parse().unwrap(), "w1".parse().unwrap(), "eth0".parse().unwrap());
+        condemn(&label.unwrap().host_end());
+        set_up(&kubenet, &pod("w1", &web)).await;
+        kubenet.tear_down_pod(&pod("o1", &other)).await.unwrap();
+        web.ping("10.9.0.1".parse().unwrap()).unwrap();
+        assert_eq!((ports().await.len(), reservations(&host).len()), (1, 1));
+    })
+    .unwrap();
+}
+
+/// Puts a link into the group of the condemned, as the first half of a deletion does.
+fn condemn(link: &str) {
+    let group = 0x706f_646e.to_string();
+    let status =
+        std::process::Command::new("ip").args(["link", "set", link, "group", &group]).status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn a_pod_in_a_namespace_whose_path_was_used_before_is_left_alone() {
+    let host = TestHost::new().unwrap();
+    let web = host.add_pod("web").unwrap();
+    host.run(async || {
+        let kubenet = start(&host, CIDR).await;
+        let address = set_up(&kubenet, &pod("new", &web)).await;
+        kubenet.tear_down_pod(&pod("old", &web)).await.unwrap();
+        assert_eq!(kubenet.pod_network_status(&pod("old", &web)).await.unwrap(), None);
+        let status = kubenet.pod_network_status(&pod("new", &web)).await.unwrap().unwrap();
+        assert_eq!(status.ip(), address);
+        web.ping("127.0.0.1".parse().unwrap()).unwrap();
+        web.ping("10.9.0.1".parse().unwrap()).unwrap();
+    })
+    .unwrap();
+}
+
+#[test]
+fn an_ipv6_node_works_without_ipv4() {
+    let host = TestHost::new().unwrap();
+    let (web, client) = (host.add_pod("web").unwrap(), host.add_pod("client").unwrap());
+    host.run(async || {
+        let kubenet = start(&host, "fd00:9::/64").await;
+        let address = set_up(&kubenet, &pod("w1", &web)).await;
+        set_up(&kubenet, &pod("c1", &client)).await;
+        client.ping(address).unwrap();
+        kubenet.tear_down_pod(&pod("w1", &web)).await.unwrap();
+        kubenet.tear_down_pod(&pod("c1", &client)).await.unwrap();
         assert!(ports().await.is_empty() && reservations(&host).is_empty());
     })
     .unwrap();

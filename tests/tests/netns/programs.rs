@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use podnet_netutil::{Link, Netlink};
+use podnet_netutil::{Family, Link, MacAddr, Netlink, sysctl};
 use podnet_testkit::{Pod, TestHost};
 use podnet_tests::programs::{own, peer};
 use podnet_tests::{Cni, Outcome};
@@ -175,7 +175,8 @@ fn what_the_go_bridge_attached_ours_checks_and_detaches() {
     bridge.call("DEL", "w1", web.path()).ok();
     assert!(!has_eth0(&host, &web));
 
-    theirs.call("ADD", "g1", gone.path()).ok();
+    let result = theirs.call("ADD", "g1", gone.path()).ok();
+    assert_eq!(result["ips"][0]["address"], "10.1.0.3/24");
     drop(gone);
     bridge.call("DEL", "g1", Path::new("/nowhere")).ok();
     assert!(!host.networks_dir().join("net/10.1.0.3").exists());
@@ -225,4 +226,136 @@ fn an_ipam_program_that_is_missing_is_named_and_nothing_is_left() {
     assert!(message.contains("no-such-ipam"), "{message}");
     assert!(message.contains(host.folder().to_str().unwrap()), "{message}");
     assert!(!has_eth0(&host, &web));
+}
+
+#[test]
+fn a_default_gateway_gives_a_default_route_of_each_family() {
+    let host = TestHost::new().unwrap();
+    let web = host.add_pod("web").unwrap();
+    let mut config = bridge_config(&host, "1.0.0");
+    config["isDefaultGateway"] = json!(true);
+    config["ipam"] = json!({
+        "type": "host-local", "dataDir": host.networks_dir(),
+        "ranges": [[{ "subnet": "10.6.0.0/24" }], [{ "subnet": "fd00:6::/64" }]],
+    });
+    let bridge = ours(&host, "bridge", config);
+    let result = bridge.call("ADD", "w1", web.path()).ok();
+    let routes = json!([
+        { "dst": "0.0.0.0/0", "gw": "10.6.0.1" },
+        { "dst": "::/0", "gw": "fd00:6::1" },
+    ]);
+    assert_eq!(result["routes"], routes);
+    host.run(async || {
+        let inside = Netlink::open_in(web.netns()).unwrap();
+        let eth0 = inside.require_link("eth0").await.unwrap();
+        let found = inside.routes(&eth0).await.unwrap();
+        for gateway in ["10.6.0.1", "fd00:6::1"] {
+            let gateway = Some(gateway.parse().unwrap());
+            assert!(found.iter().any(|route| route.gateway == gateway), "{found:?}");
+        }
+    })
+    .unwrap();
+    check(&bridge, "w1", web.path(), &result).ok();
+}
+
+#[test]
+fn a_gateway_that_ipam_leaves_out_is_derived_for_routes_too() {
+    let test = "a_gateway_that_ipam_leaves_out_is_derived_for_routes_too";
+    let Some(program) = peer("static", test) else { return };
+    let host = TestHost::new().unwrap();
+    let web = host.add_pod("web").unwrap();
+    let mut config = bridge_config(&host, "1.0.0");
+    config["ipam"] = json!({
+        "type": "static", "addresses": [{ "address": "10.7.0.9/24" }], "routes": [{ "dst": "0.0.0.0/0" }],
+    });
+    let mut bridge = ours(&host, "bridge", config);
+    bridge.path = program.parent().unwrap().to_owned();
+    let result = bridge.call("ADD", "w1", web.path()).ok();
+    assert_eq!(result["ips"][0]["gateway"], "10.7.0.1");
+    host.run(async || {
+        let inside = Netlink::open_in(web.netns()).unwrap();
+        let eth0 = inside.require_link("eth0").await.unwrap();
+        let found = inside.routes(&eth0).await.unwrap();
+        let by = Some("10.7.0.1".parse().unwrap());
+        assert!(found.iter().any(|route| route.gateway == by), "{found:?}");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_plugin_that_gives_no_addresses_is_refused_as_ipam() {
+    let host = TestHost::new().unwrap();
+    let web = host.add_pod("web").unwrap();
+    let mut config = bridge_config(&host, "1.0.0");
+    for plugin in ["bridge", "loopback"] {
+        config["ipam"] = json!({ "type": plugin });
+        let bridge = ours(&host, "bridge", config.clone());
+        for verb in ["ADD", "DEL"] {
+            let (code, message) = bridge.call(verb, "w1", web.path()).error();
+            assert_eq!(code, 7, "{message}");
+        }
+    }
+    assert!(!has_eth0(&host, &web));
+}
+
+#[test]
+fn a_delete_leaves_another_container_alone_whose_namespace_has_the_path_now() {
+    let test = "a_delete_leaves_another_container_alone_whose_namespace_has_the_path_now";
+    let host = TestHost::new().unwrap();
+    let (web, other) = (host.add_pod("web").unwrap(), host.add_pod("other").unwrap());
+    let bridge = ours(&host, "bridge", bridge_config(&host, "1.0.0"));
+    bridge.call("ADD", "w1", web.path()).ok();
+    bridge.call("DEL", "gone", web.path()).ok();
+    assert!(has_eth0(&host, &web));
+
+    let Some(program) = peer("bridge", test) else { return };
+    go(&host, program, bridge_config(&host, "1.0.0")).call("ADD", "o1", other.path()).ok();
+    bridge.call("DEL", "gone", other.path()).ok();
+    assert!(has_eth0(&host, &other));
+    bridge.call("DEL", "o1", other.path()).ok();
+    assert!(!has_eth0(&host, &other));
+}
+
+#[test]
+fn operations_on_one_container_exclude_each_other() {
+    let host = TestHost::new().unwrap();
+    let web = host.add_pod("web").unwrap();
+    let bridge = ours(&host, "bridge", bridge_config(&host, "1.0.0"));
+    for _ in 0..10 {
+        std::thread::scope(|scope| {
+            for verb in ["ADD", "ADD", "DEL"] {
+                let (bridge, netns) = (&bridge, web.path());
+                scope.spawn(move || bridge.call(verb, "w1", netns));
+            }
+        });
+        let store = host.networks_dir().join("net");
+        let names = std::fs::read_dir(store).unwrap().map(|file| file.unwrap().file_name());
+        let reserved = names.filter(|name| name.to_str().unwrap().starts_with("10.1.")).count();
+        assert_eq!(reserved == 1, has_eth0(&host, &web), "{reserved} addresses are reserved");
+        bridge.call("DEL", "w1", web.path()).ok();
+    }
+}
+
+#[test]
+fn an_operators_bridge_is_taken_as_it_is_and_refuses_router_advertisements() {
+    let host = TestHost::new().unwrap();
+    let web = host.add_pod("web").unwrap();
+    host.run(async || {
+        let netlink = Netlink::open().unwrap();
+        netlink.create_bridge("br0", MacAddr::local([0; 6])).await.unwrap();
+        let bridge = netlink.require_link("br0").await.unwrap();
+        netlink.set_link_mtu(bridge.index, 1400).await.unwrap();
+        netlink.set_link_up(bridge.index).await.unwrap();
+        sysctl::set_interface(Family::V6, "br0", "accept_ra", "1").unwrap();
+        std::fs::write("/sys/class/net/br0/bridge/stp_state", "1").ok();
+    })
+    .unwrap();
+    let bridge = ours(&host, "bridge", bridge_config(&host, "1.0.0"));
+    bridge.call("ADD", "w1", web.path()).ok();
+    host.run(async || {
+        let bridge = Netlink::open().unwrap().require_link("br0").await.unwrap();
+        assert_eq!(bridge.mtu, 1400);
+        assert_eq!(sysctl::read_interface(Family::V6, "br0", "accept_ra").unwrap(), "0");
+    })
+    .unwrap();
 }

@@ -136,11 +136,12 @@ impl<'a> Stage<'a> {
         Ok(Latency::of(&ended?, all.elapsed()))
     }
 
-    /// Ports of cbr0, interfaces in pods and reservations that should be gone.
-    pub(super) async fn left_behind(&self) -> anyhow::Result<Vec<String>> {
-        let bridge = self.link(podnet::kubenet::BRIDGE).await?;
-        let ports = Netlink::open()?.bridge_ports(bridge.index).await?;
-        let mut left: Vec<_> = ports.iter().map(|port| format!("port {port} of cbr0")).collect();
+    /// Interfaces of the host and of pods, and reservations, that should be gone. cbr0 stays, as on any node.
+    pub(super) async fn left_behind(&self, links_before: &[String]) -> anyhow::Result<Vec<String>> {
+        let now = link_names().await?.into_iter();
+        let new =
+            now.filter(|name| name != podnet::kubenet::BRIDGE && !links_before.contains(name));
+        let mut left: Vec<_> = new.map(|name| format!("interface {name} of the host")).collect();
         for actor in &self.actors {
             if actor.sandbox.link(POD_INTERFACE).await?.is_some() {
                 left.push(format!("{POD_INTERFACE} of {}", actor.pod));
@@ -173,9 +174,7 @@ fn fetch_page(web: &Actor, client: &Actor, ip: IpAddr) -> anyhow::Result<(Socket
 async fn view(actor: &Actor, up: &UpPod, ports: &[Link]) -> anyhow::Result<PodView> {
     let inside = actor.sandbox.link(POD_INTERFACE).await?;
     let inside = inside.with_context(|| format!("{} has no {POD_INTERFACE}", actor.pod))?;
-    let label = format!("/{}/", actor.pod.id());
-    let is_own = |port: &&Link| port.alias.as_ref().is_some_and(|alias| alias.contains(&label));
-    let host_end = ports.iter().find(is_own);
+    let host_end = ports.iter().find(|port| port.peer == Some(inside.index) && is_of(actor, port));
     let host_end = host_end.with_context(|| format!("{} has no port on cbr0", actor.pod))?;
     Ok(PodView {
         pod: actor.pod.to_string(),
@@ -188,6 +187,18 @@ async fn view(actor: &Actor, up: &UpPod, ports: &[Link]) -> anyhow::Result<PodVi
         host_end: host_end.name.clone(),
         set_up_ms: milliseconds(up.took),
     })
+}
+
+/// Whether a port's label names the pod; indices are counted in each pod anew.
+fn is_of(actor: &Actor, port: &Link) -> bool {
+    let label = format!("/{}/", actor.pod.id());
+    port.alias.as_ref().is_some_and(|alias| alias.contains(&label))
+}
+
+/// The names of the host's interfaces.
+pub(super) async fn link_names() -> anyhow::Result<Vec<String>> {
+    let links = Netlink::open()?.links().await?;
+    Ok(links.into_iter().map(|link| link.name).collect())
 }
 
 async fn interface(netlink: &Netlink, link: &Link) -> anyhow::Result<Interface> {

@@ -89,14 +89,18 @@ fn summed_up(out: &mut impl io::Write, pods: usize) -> io::Result<()> {
 }
 
 /// How to look around while it stands. The paths lead through this process, whose mounts nobody else sees.
+///
+/// On stderr: it is no result.
 pub(super) fn how_to_enter(stage: &Stage<'_>) -> io::Result<()> {
-    let out = &mut anstream::stdout().lock();
+    let out = &mut anstream::stderr().lock();
     let process = std::process::id();
+    // An ordinary user has the right to enter only inside the user namespace that was made.
+    let user = match std::fs::read_to_string("/proc/self/uid_map")?.split_whitespace().nth(1) {
+        Some("0") => String::new(),
+        _ => format!("--user=/proc/{process}/ns/user --preserve-credentials "),
+    };
     let enter = |path: &std::path::Path| {
-        let namespace = format!("/proc/{process}/root{}", path.display());
-        format!(
-            "nsenter --user=/proc/{process}/ns/user --preserve-credentials --net={namespace} bash"
-        )
+        format!("nsenter {user}--net=/proc/{process}/root{} bash", path.display())
     };
     writeln!(out, "\nit stays up until you press Ctrl-C; enter it from another terminal with")?;
     writeln!(out, "  host: {}", enter(stage.host.netns().path()))?;
@@ -119,7 +123,7 @@ pub(super) fn removed(report: &Report) -> io::Result<()> {
     if report.left_behind.is_empty() {
         writeln!(
             out,
-            "{GOOD}nothing is left{GOOD:#}: no port on cbr0, no interface in a pod, no reservation"
+            "{GOOD}nothing is left{GOOD:#}: no interface of a pod or for one, no reservation"
         )?;
     } else {
         writeln!(out, "{BAD}left behind{BAD:#}: {}", report.left_behind.join(", "))?;

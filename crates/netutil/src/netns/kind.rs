@@ -68,19 +68,19 @@ pub(super) fn isolate() -> Result<(), (&'static str, io::Error)> {
     if !user.is_root() {
         flags |= UnshareFlags::NEWUSER;
     }
-    leave(flags).map_err(|errno| ("unshare", errno.into()))?;
+    leave(flags).map_err(|errno| ("leave the namespaces of the system", errno.into()))?;
     if !user.is_root() {
-        map("/proc/self/setgroups", "deny")?;
-        map("/proc/self/uid_map", &format!("0 {} 1", user.as_raw()))?;
-        map("/proc/self/gid_map", &format!("0 {} 1", group.as_raw()))?;
+        map("give up groups", "setgroups", "deny")?;
+        map("become root there", "uid_map", &format!("0 {} 1", user.as_raw()))?;
+        map("become root there", "gid_map", &format!("0 {} 1", group.as_raw()))?;
     }
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    mount_change("/", private).map_err(|errno| ("make mounts private", errno.into()))?;
+    mount_change("/", private).map_err(|errno| ("make the mounts private", errno.into()))?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     mount("tmpfs", "/run", "tmpfs", flags, c"mode=0755")
-        .map_err(|errno| ("mount a file system on /run", errno.into()))
+        .map_err(|errno| ("mount an empty /run", errno.into()))
 }
 
-fn map(file: &'static str, text: &str) -> Result<(), (&'static str, io::Error)> {
-    std::fs::write(file, text).map_err(|error| (file, error))
+fn map(step: &'static str, file: &str, text: &str) -> Result<(), (&'static str, io::Error)> {
+    std::fs::write(format!("/proc/self/{file}"), text).map_err(|error| (step, error))
 }

@@ -1,10 +1,12 @@
 //! CHECK: whether what ADD built is still there.
 
+use ipnetwork::IpNetwork;
 use podnet_cni_invoke::Exec;
 use podnet_cni_spec::{AddResult, Interface, Request};
 use podnet_netutil::{Link, Netlink};
 
-use super::plan::Plan;
+use super::host_side::gateway_address;
+use super::plan::{Gateway, Plan};
 use crate::delegate::Ipam;
 use crate::error::Error;
 use crate::host::{Host, pod_netns};
@@ -17,7 +19,7 @@ pub async fn check(host: &Host, exec: &dyn Exec, request: &Request) -> Result<()
     let plan = Plan::from_request(request)?;
     let expected = request.config.prev_result()?.ok_or(Error::NoPrevResult)?;
     let netns = pod_netns(request)?;
-    Ipam { exec, plugin: plan.ipam.clone(), request }.check().await?;
+    Ipam::of(exec, request)?.check().await?;
     check_host(&host.netlink, &plan, &expected).await?;
     check_pod(&Netlink::open_in(&netns)?, &plan, &expected).await
 }
@@ -30,15 +32,38 @@ async fn check_host(netlink: &Netlink, plan: &Plan, expected: &AddResult) -> Res
     if let Some(recorded) = named(expected, plan.bridge.as_str()) {
         same_mac(&bridge, recorded)?;
     }
+    check_gateways(netlink, plan, &bridge, expected).await?;
     let Some(recorded) = host_end(expected, plan) else { return Ok(()) };
     let host_end = present(netlink, &recorded.name, "on the host").await?;
     same_mac(&host_end, recorded)?;
+    if host_end.condemned {
+        return missing(format!("{host_end} is about to be deleted"));
+    }
     if host_end.master != Some(bridge.index) {
         return missing(format!("{host_end} is no port of {bridge}"));
     }
     let port = host_end.port.unwrap_or_default();
     if port.hairpin != plan.hairpin || port.isolated != plan.isolated {
         return missing(format!("the port flags of {host_end} are not those configured"));
+    }
+    Ok(())
+}
+
+async fn check_gateways(
+    netlink: &Netlink,
+    plan: &Plan,
+    bridge: &Link,
+    expected: &AddResult,
+) -> Result<(), Error> {
+    if plan.gateway == Gateway::No {
+        return Ok(());
+    }
+    let present = netlink.addresses(bridge).await?;
+    for ip in &expected.ips {
+        let wanted = gateway_address(ip)?;
+        if !present.iter().any(|address| address.network == wanted) {
+            return missing(format!("{bridge} lost the gateway's address {wanted}"));
+        }
     }
     Ok(())
 }
@@ -65,7 +90,7 @@ async fn check_routes(netlink: &Netlink, link: &Link, expected: &AddResult) -> R
     let routes = netlink.routes(link).await?;
     let main_table = |route: &&podnet_cni_spec::Route| route.table.is_none_or(|table| table == 254);
     for wanted in expected.routes.iter().filter(main_table) {
-        if !routes.iter().any(|route| route.destination == wanted.dst) {
+        if !routes.iter().any(|route| is_same_network(route.destination, wanted.dst)) {
             return missing(format!("the pod lost its route to {}", wanted.dst));
         }
     }
@@ -77,6 +102,11 @@ async fn present(netlink: &Netlink, name: &str, whereabouts: &str) -> Result<Lin
         Some(link) => Ok(link),
         None => Err(Error::CheckFailed(format!("there is no interface {name} {whereabouts}"))),
     }
+}
+
+/// A route may be written with host bits set; the kernel keeps it without.
+fn is_same_network(one: IpNetwork, other: IpNetwork) -> bool {
+    (one.network(), one.prefix()) == (other.network(), other.prefix())
 }
 
 fn named<'a>(result: &'a AddResult, name: &str) -> Option<&'a Interface> {

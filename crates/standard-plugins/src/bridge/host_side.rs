@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use podnet_cni_spec::IpConfig;
+use podnet_cni_spec::{AddResult, IpConfig};
 use podnet_netutil::sysctl::{self, Family};
 use podnet_netutil::{Address, Link, MacAddr, Netlink};
 
@@ -13,15 +13,16 @@ use crate::error::Error;
 /// The bridge, made where there is none.
 pub(super) async fn ensure_bridge(netlink: &Netlink, plan: &Plan) -> Result<Link, Error> {
     let name = plan.bridge.as_str();
-    let bridge = match netlink.link_by_name(name).await? {
+    let mut bridge = match netlink.link_by_name(name).await? {
         Some(link) => link,
         None => create_bridge(netlink, plan).await?,
     };
     if bridge.kind != "bridge" {
         return Err(Error::NotABridge { name: bridge.name, kind: bridge.kind });
     }
+    refuse_router_advertisements(name)?;
     if !bridge.up {
-        refuse_router_advertisements(name)?;
+        set_mtu(netlink, plan, &mut bridge).await?;
         netlink.set_link_up(bridge.index).await?;
     }
     if plan.promiscuous && !bridge.promiscuous {
@@ -38,25 +39,34 @@ async fn create_bridge(netlink: &Netlink, plan: &Plan) -> Result<Link, Error> {
         Err(error) if error.is_already_there() => {}
         other => other?,
     }
-    let mut bridge = netlink.require_link(name).await?;
+    Ok(netlink.require_link(name).await?)
+}
+
+/// A bridge that is found disabled is one that was just made, perhaps by an ADD that died before it came this far.
+async fn set_mtu(netlink: &Netlink, plan: &Plan, bridge: &mut Link) -> Result<(), Error> {
     if let Some(mtu) = plan.mtu.filter(|mtu| *mtu != bridge.mtu) {
         netlink.set_link_mtu(bridge.index, mtu).await?;
         bridge.mtu = mtu;
     }
-    Ok(bridge)
+    Ok(())
 }
 
-/// A pod must not become the host's router (CVE-2020-10749). Set before the bridge is enabled; one that a dead ADD left
-/// disabled gets it from the next.
+/// A pod must not become the host's router (CVE-2020-10749). A bridge of an operator's making may accept its
+/// advertisements too, so that this is seen to for every pod.
 fn refuse_router_advertisements(bridge: &str) -> Result<(), Error> {
-    match sysctl::set_interface(Family::V6, bridge, "accept_ra", "0") {
+    let accepts = match sysctl::read_interface(Family::V6, bridge, "accept_ra") {
+        // The kernel has no IPv6.
         Err(podnet_netutil::Error::Sysctl { source, .. })
             if source.kind() == std::io::ErrorKind::NotFound =>
         {
-            Ok(())
+            return Ok(());
         }
-        other => Ok(other?),
+        other => other?,
+    };
+    if accepts == "0" {
+        return Ok(());
     }
+    Ok(sysctl::set_interface(Family::V6, bridge, "accept_ra", "0")?)
 }
 
 /// Puts the gateways' addresses on the bridge and switches forwarding on for their families.
@@ -78,8 +88,18 @@ pub(super) async fn ensure_gateway(
     Ok(())
 }
 
+/// Fills in the gateways that the IPAM plugin left out, where the bridge is to have them.
+pub(super) fn with_gateways(plan: &Plan, mut addresses: AddResult) -> AddResult {
+    if plan.gateway != Gateway::No {
+        for ip in &mut addresses.ips {
+            ip.gateway = gateway_of(ip);
+        }
+    }
+    addresses
+}
+
 /// The gateway that an address goes by: the IPAM plugin's, or the first address of the network.
-pub(super) fn gateway_of(ip: &IpConfig) -> Option<IpAddr> {
+fn gateway_of(ip: &IpConfig) -> Option<IpAddr> {
     ip.gateway.or_else(|| match ip.address {
         IpNetwork::V4(net) => {
             u32::from(net.network()).checked_add(1).map(|bits| IpAddr::V4(bits.into()))
@@ -90,7 +110,7 @@ pub(super) fn gateway_of(ip: &IpConfig) -> Option<IpAddr> {
     })
 }
 
-fn gateway_address(ip: &IpConfig) -> Result<IpNetwork, Error> {
+pub(super) fn gateway_address(ip: &IpConfig) -> Result<IpNetwork, Error> {
     let address = gateway_of(ip).and_then(|by| IpNetwork::new(by, ip.address.prefix()).ok());
     address.ok_or(Error::NoGateway { address: ip.address })
 }
@@ -110,7 +130,10 @@ async fn ensure_address(
             let (bridge, has) = (bridge.name.clone(), foreign.network);
             return Err(Error::BridgeHasOtherAddress { bridge, has, wanted });
         }
-        netlink.delete_address(bridge, foreign.network).await?;
+        match netlink.delete_address(bridge, foreign.network).await {
+            Err(error) if !error.is_gone() => return Err(error.into()),
+            _ => {}
+        }
     }
     match netlink.add_address(bridge, wanted).await {
         Err(error) if !error.is_already_there() => Err(error.into()),

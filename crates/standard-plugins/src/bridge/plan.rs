@@ -1,6 +1,6 @@
 //! What a bridge configuration asks for, read and checked before anything is touched.
 
-use podnet_cni_spec::{Dns, InterfaceName, PluginType, Request};
+use podnet_cni_spec::{Dns, InterfaceName, Request};
 use podnet_netutil::MacAddr;
 use serde::Deserialize;
 use serde_json::Value;
@@ -59,7 +59,6 @@ pub(super) struct Plan {
     pub(super) hairpin: bool,
     pub(super) promiscuous: bool,
     pub(super) isolated: bool,
-    pub(super) ipam: Option<PluginType>,
     pub(super) dns: Dns,
     pub(super) host_mac: MacAddr,
     pub(super) pod_mac: MacAddr,
@@ -90,7 +89,6 @@ impl Plan {
             hairpin: options.hairpin_mode,
             promiscuous: options.promisc_mode,
             isolated: options.port_isolation,
-            ipam: request.config.ipam_type()?,
             dns: request.config.dns()?,
             host_mac,
             pod_mac: wanted_mac(request, &options)?.unwrap_or(own_mac),

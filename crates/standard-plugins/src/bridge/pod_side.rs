@@ -1,13 +1,12 @@
 //! The pod's side of an attachment: its interface, addresses and routes.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 use podnet_cni_spec::{AddResult, Route};
 use podnet_netutil::sysctl::{self, Family};
 use podnet_netutil::{Link, Netlink, Netns};
 
-use super::host_side::gateway_of;
 use super::plan::{Gateway, Plan};
 use crate::error::Error;
 
@@ -38,8 +37,10 @@ pub(super) async fn configure(
 
 /// Set before the interface is enabled, or the kernel acts on the defaults first.
 fn set_parameters(interface: &str, with_ipv6: bool) -> Result<(), podnet_netutil::Error> {
-    // Neighbours that knew an earlier owner of the address hear of the new one.
-    sysctl::set_interface(Family::V4, interface, "arp_notify", "1")?;
+    // Neighbours that knew an earlier owner of the address hear of the new one; where not, they find out by themselves.
+    if let Err(error) = sysctl::set_interface(Family::V4, interface, "arp_notify", "1") {
+        tracing::debug!(%error, "no gratuitous ARP");
+    }
     if !with_ipv6 {
         return sysctl::disable_ipv6(interface);
     }
@@ -58,27 +59,23 @@ pub(super) fn routes(plan: &Plan, addresses: &AddResult) -> Vec<Route> {
     if plan.gateway != Gateway::DefaultRoute {
         return routes;
     }
-    for ip in &addresses.ips {
-        let Some(by) = gateway_of(ip) else { continue };
-        let has_default = routes.iter().any(|route| {
-            route.dst.prefix() == 0 && route.dst.is_ipv4() == by.is_ipv4() && route.gw.is_some()
-        });
-        if !has_default {
-            routes.push(Route { dst: default_of(by), gw: Some(by), ..Route::default() });
+    for by in addresses.ips.iter().filter_map(|ip| ip.gateway) {
+        let is_default =
+            |route: &Route| route.dst.prefix() == 0 && route.dst.is_ipv4() == by.is_ipv4();
+        if !routes.iter().any(is_default) {
+            routes.extend(everywhere(by).map(|dst| Route { gw: Some(by), ..Route::new(dst) }));
         }
     }
     routes
 }
 
-fn default_of(by: IpAddr) -> IpNetwork {
-    match by {
-        IpAddr::V4(_) => {
-            IpNetwork::V4(ipnetwork::Ipv4Network::from(std::net::Ipv4Addr::UNSPECIFIED))
-        }
-        IpAddr::V6(_) => {
-            IpNetwork::V6(ipnetwork::Ipv6Network::from(std::net::Ipv6Addr::UNSPECIFIED))
-        }
-    }
+/// The destination of the default route in a gateway's family.
+fn everywhere(by: IpAddr) -> Option<IpNetwork> {
+    let unspecified = match by {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    IpNetwork::new(unspecified, 0).ok()
 }
 
 /// A route without a gateway goes by the gateway of the first address of its family, as in the reference.
@@ -92,4 +89,16 @@ fn kernel_route(route: &Route, addresses: &AddResult) -> podnet_netutil::Route {
     wanted.table = route.table;
     wanted.scope = route.scope;
     wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_route_leads_everywhere() {
+        for (by, expected) in [("10.6.0.1", "0.0.0.0/0"), ("fd00::1", "::/0")] {
+            assert_eq!(everywhere(by.parse().unwrap()), Some(expected.parse().unwrap()));
+        }
+    }
 }

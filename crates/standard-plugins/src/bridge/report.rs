@@ -3,8 +3,7 @@
 use podnet_cni_spec::{AddResult, Interface};
 use podnet_netutil::{Link, MacAddr, Netns};
 
-use super::host_side::gateway_of;
-use super::plan::{Gateway, Plan};
+use super::plan::Plan;
 use super::pod_side;
 
 /// The place of the pod's interface in the list; every address points at it.
@@ -33,9 +32,6 @@ pub(super) fn result(
     };
     for ip in &mut result.ips {
         ip.interface = Some(POD_INTERFACE);
-        if plan.gateway != Gateway::No {
-            ip.gateway = gateway_of(ip);
-        }
     }
     if !plan.dns.is_empty() {
         result.dns = plan.dns.clone();

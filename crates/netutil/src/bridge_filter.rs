@@ -1,12 +1,17 @@
 //! Whether traffic over a bridge passes iptables.
 
-use podnet_netutil::{Error, sysctl};
+use crate::error::Error;
+use crate::sysctl;
 
 const IPTABLES: &str = "net/bridge/bridge-nf-call-iptables";
 const IP6TABLES: &str = "net/bridge/bridge-nf-call-ip6tables";
 
-/// Lets bridged traffic pass iptables and ip6tables; what could not be done is returned as lines for a person.
-pub(crate) fn enable() -> Vec<String> {
+/// Lets bridged traffic pass iptables and ip6tables, as kube-proxy's iptables mode needs it
+/// (`net/bridge/bridge-nf-call-iptables=1`).
+///
+/// What could not be done is returned as lines for a person: a node without such a proxy works all the same.
+#[must_use]
+pub fn enable() -> Vec<String> {
     let ipv4 = sysctl::set(IPTABLES, "1");
     let ipv6 = enable_ipv6(sysctl::read(IP6TABLES));
     [ipv4, ipv6].into_iter().filter_map(Result::err).map(|error| warning(&error)).collect()
