@@ -10,6 +10,7 @@ use podnet_cni_spec::{CniError, ContainerId, ErrorCode, PluginType, Request, Ver
 
 use crate::call::Call;
 use crate::excerpt;
+use crate::process::Failure;
 
 /// The signal that the kernel sends when memory runs out.
 const SIGKILL: i32 = 9;
@@ -59,7 +60,7 @@ pub enum ExecError {
     },
 
     /// The plugin did not end in time; it and all processes of its group were killed.
-    #[error("{}: not done after {after:?}, killed with its children{}", call(.plugin, *.verb, .container.as_ref()), stderr(.stderr_tail))]
+    #[error("{}: not done after {}, killed with its children{}", call(.plugin, *.verb, .container.as_ref()), rounded(*.after), stderr(.stderr_tail))]
     Timeout {
         /// The plugin's type.
         plugin: PluginType,
@@ -174,6 +175,13 @@ impl ExecError {
         Call::of(plugin, request).reported(error, String::new())
     }
 
+    /// That `plugin` was not done with `request` in time, for an [`Exec`](crate::Exec) that runs
+    /// plugins without a process.
+    #[must_use]
+    pub fn overdue(plugin: &PluginType, request: &Request, after: Duration) -> Self {
+        Call::of(plugin, request).failed(Failure::Deadline { after, stderr_tail: String::new() })
+    }
+
     /// The specification's code for this error: the plugin's own where it reported one, and
     /// [`ErrorCode::TRY_AGAIN_LATER`] after a timeout.
     #[must_use]
@@ -243,6 +251,13 @@ fn ending(status: ExitStatus) -> String {
         _ => "",
     };
     format!("{status}{hint}")
+}
+
+/// What is left of a shared time is a broken number: to the millisecond it reads as a time.
+fn rounded(time: Duration) -> String {
+    let rounded = time.saturating_add(Duration::from_micros(500));
+    let millis = u64::try_from(rounded.as_millis()).unwrap_or(u64::MAX);
+    format!("{:?}", Duration::from_millis(millis))
 }
 
 fn quoted(excerpt: &str) -> String {

@@ -1,7 +1,10 @@
 //! The seam: something that executes a plugin.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use podnet_cni_spec::{AddResult, PluginType, PluginVersions, Request};
+use tokio::time::timeout;
 
 use crate::ExecError;
 
@@ -23,6 +26,25 @@ pub trait Exec: Send + Sync {
         plugin: &'a PluginType,
         request: &'a Request,
     ) -> BoxFuture<'a, Result<Option<AddResult>, ExecError>>;
+
+    /// The same, and over after `limit`: for whoever shares a time among several calls.
+    ///
+    /// Unless an implementation does better, the call is dropped then. One that runs processes can still tell what the
+    /// plugin wrote to stderr, and one that hands over to another `Exec` hands the limit over, too.
+    ///
+    /// # Errors
+    /// As [`run`](Exec::run); [`ExecError::Timeout`] after `limit`.
+    fn run_within<'a>(
+        &'a self,
+        plugin: &'a PluginType,
+        request: &'a Request,
+        limit: Duration,
+    ) -> BoxFuture<'a, Result<Option<AddResult>, ExecError>> {
+        Box::pin(async move {
+            let outcome = timeout(limit, self.run(plugin, request)).await;
+            outcome.unwrap_or_else(|_| Err(ExecError::overdue(plugin, request, limit)))
+        })
+    }
 
     /// Asks the plugin which versions of the specification it speaks (VERSION, CNI 0.2.0).
     ///

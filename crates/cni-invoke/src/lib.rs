@@ -65,5 +65,5 @@ mod require;
 pub use error::ExecError;
 pub use exec::Exec;
 pub use process::ProcessExec;
-pub use require::require_version;
+pub use require::{accept_versions, require_version};
 pub use search_path::SearchPath;

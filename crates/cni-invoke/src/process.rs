@@ -36,7 +36,8 @@ const DUMMY: &str = "dummy";
 ///   successful plugin leaves running in the background stays.
 /// - Reading ends a quarter of a second after the plugin ended, whoever still holds its pipes.
 /// - A program that is just being written is tried again for a second.
-/// - What it writes to stderr (the last 64 KiB) is logged, and is part of errors.
+/// - What it writes to stderr (the last 64 KiB) is logged, and is part of errors; with `inherit_stderr`
+///   it goes to the caller's stderr instead.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ProcessExec {
@@ -46,13 +47,17 @@ pub struct ProcessExec {
     pub timeout: Duration,
     /// Variables that every plugin gets besides. They may replace `PATH`, but not `CNI_*`.
     pub environment: Vec<(OsString, OsString)>,
+    /// Whether plugins write to the caller's stderr, as those do to which a plugin delegates (CNI 1.1.0,
+    /// section 4); no unless set.
+    pub inherit_stderr: bool,
 }
 
 impl ProcessExec {
     /// Runs the programs of `search_path`, each for 60 s at most, without further variables.
     #[must_use]
     pub fn new(search_path: SearchPath) -> Self {
-        Self { search_path, timeout: DEFAULT_TIMEOUT, environment: Vec::new() }
+        let environment = Vec::new();
+        Self { search_path, timeout: DEFAULT_TIMEOUT, environment, inherit_stderr: false }
     }
 
     async fn execute(
@@ -60,13 +65,13 @@ impl ProcessExec {
         call: Call<'_>,
         variables: Vec<(&'static str, OsString)>,
         input: &[u8],
+        limit: Duration,
     ) -> Result<Ended, ExecError> {
         let program = self.search_path.find(call.plugin)?;
         let mut command = self.command(&program, variables);
         tracing::debug!(%call, program = %program.display(), "executing");
-        let ended = child::run(&mut command, input, self.timeout)
-            .await
-            .map_err(|failure| call.failed(failure))?;
+        let ended =
+            child::run(&mut command, input, limit).await.map_err(|failure| call.failed(failure))?;
         if !ended.stderr_tail.is_empty() {
             tracing::info!(%call, stderr = excerpt::end(&ended.stderr_tail, 4096), "plugin said");
         }
@@ -86,7 +91,7 @@ impl ProcessExec {
             .env("CNI_PATH", self.search_path.to_os_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(if self.inherit_stderr { Stdio::inherit() } else { Stdio::piped() })
             .process_group(0);
         command
     }
@@ -95,11 +100,12 @@ impl ProcessExec {
         &self,
         plugin: &PluginType,
         request: &Request,
+        limit: Duration,
     ) -> Result<Option<AddResult>, ExecError> {
         let call = Call::of(plugin, request);
         let version = request.config.version().map_err(|error| call.invalid(error))?;
         let input = request.config.to_json();
-        let ended = self.execute(call, request.environment(), &input).await?;
+        let ended = self.execute(call, request.environment(), &input, limit).await?;
         match request.verb {
             Verb::Add => reply::add_result(call, &ended, version).map(Some),
             _ => reply::done(call, &ended).map(|()| None),
@@ -109,7 +115,7 @@ impl ProcessExec {
     async fn versions(&self, plugin: &PluginType) -> Result<PluginVersions, ExecError> {
         let call = Call { plugin, verb: Verb::Version, container: None };
         let input = format!(r#"{{"cniVersion":"{}"}}"#, SpecVersion::LATEST);
-        let ended = self.execute(call, version_variables(), input.as_bytes()).await?;
+        let ended = self.execute(call, version_variables(), input.as_bytes(), self.timeout).await?;
         reply::versions(call, &ended)
     }
 }
@@ -120,7 +126,16 @@ impl Exec for ProcessExec {
         plugin: &'a PluginType,
         request: &'a Request,
     ) -> BoxFuture<'a, Result<Option<AddResult>, ExecError>> {
-        Box::pin(ProcessExec::run(self, plugin, request))
+        Box::pin(ProcessExec::run(self, plugin, request, self.timeout))
+    }
+
+    fn run_within<'a>(
+        &'a self,
+        plugin: &'a PluginType,
+        request: &'a Request,
+        limit: Duration,
+    ) -> BoxFuture<'a, Result<Option<AddResult>, ExecError>> {
+        Box::pin(ProcessExec::run(self, plugin, request, limit.min(self.timeout)))
     }
 
     fn versions<'a>(

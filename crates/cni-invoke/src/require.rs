@@ -9,20 +9,31 @@ use crate::{Exec, ExecError};
 /// specification.
 ///
 /// # Errors
-/// [`ExecError::VersionTooOld`] says what the plugin supports and what is needed; otherwise whatever
-/// [`Exec::versions`] returned.
+/// As [`accept_versions`]; otherwise whatever [`Exec::versions`] returned.
 pub async fn require_version(
     exec: &dyn Exec,
     plugin: &PluginType,
     at_least: &Version,
 ) -> Result<(), ExecError> {
-    let versions = exec.versions(plugin).await?;
-    if highest(&versions).is_some_and(|version| version >= *at_least) {
+    accept_versions(plugin, &exec.versions(plugin).await?, at_least)
+}
+
+/// Accepts what a plugin said of its versions if the highest is `at_least` that version of the
+/// specification: [`require_version`] for a plugin that was asked before.
+///
+/// # Errors
+/// [`ExecError::VersionTooOld`] says what the plugin supports and what is needed.
+pub fn accept_versions(
+    plugin: &PluginType,
+    versions: &PluginVersions,
+    at_least: &Version,
+) -> Result<(), ExecError> {
+    if highest(versions).is_some_and(|version| version >= *at_least) {
         return Ok(());
     }
     Err(ExecError::VersionTooOld {
         plugin: plugin.clone(),
-        found: named(&versions),
+        found: named(versions),
         needed: at_least.clone(),
     })
 }

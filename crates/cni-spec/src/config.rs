@@ -237,6 +237,13 @@ impl PluginConfig {
     pub fn remove(&mut self, key: &str) {
         self.0.retain(|spelled, _| !go_json::same_key(spelled, key));
     }
+
+    pub(crate) fn remove_starting_with(&mut self, prefix: &str) {
+        let reserved = |key: &str| {
+            key.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        };
+        self.0.retain(|key, _| !reserved(key));
+    }
 }
 
 impl ValidAttachment {

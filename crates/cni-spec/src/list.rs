@@ -63,6 +63,9 @@ impl TryFrom<Value> for Flag {
     }
 }
 
+/// How the keys begin that only a runtime makes (CNI 1.1.0, section 1, "Reserved keys").
+const RESERVED: &str = "cni.dev/";
+
 fn invalid(msg: String) -> CniError {
     CniError::new(ErrorCode::INVALID_NETWORK_CONFIG, msg)
 }
@@ -141,8 +144,8 @@ impl NetworkConfigList {
     ///
     /// The plugin's own configuration with `name` and `cniVersion` of the list, `prev` as
     /// `prevResult`, and as `runtimeConfig` those of `capability_args` that the plugin declares.
-    /// `capabilities` is removed. A `runtimeConfig` of the file stays where nothing replaces it, as
-    /// with libcni; a `prevResult` does not.
+    /// `capabilities` is removed, and so are `prevResult` and keys that begin with `cni.dev/`: only the
+    /// runtime makes them. A `runtimeConfig` of the file stays where nothing replaces it, as with libcni.
     ///
     /// # Errors
     /// Code 7 if there is no such plugin, 1 if the version cannot say `prev`.
@@ -170,6 +173,7 @@ impl NetworkConfigList {
         }
         config.remove("capabilities");
         config.remove("prevResult");
+        config.remove_starting_with(RESERVED);
         match prev {
             Some(result) => config.with_prev_result(result),
             None => Ok(config),

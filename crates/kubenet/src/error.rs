@@ -44,12 +44,6 @@ pub enum Error {
     /// An MTU that was found on the host is out of range.
     #[error(transparent)]
     Mtu(#[from] podnet_plugin_api::InvalidMtu),
-    /// The pod's namespace is the host's own.
-    #[error("{path} is the host's own network namespace: give the pod's")]
-    OwnNetns {
-        /// The path that was given.
-        path: String,
-    },
     /// The plugin ended in success and gave no address.
     #[error("the bridge plugin gave the pod no address")]
     NoAddress,

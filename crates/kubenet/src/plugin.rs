@@ -132,8 +132,8 @@ impl Kubenet {
 
     /// Operations on one pod exclude each other, between processes too.
     async fn lock(&self, sandbox: &PodSandbox) -> Result<NamedLock, Error> {
-        let name = format!("pod-{}", pod::label(sandbox)?.host_end());
-        Ok(NamedLock::acquire(&self.options.runtime_dir, &name, POD_WAIT).await?)
+        let file = format!("pod-{}.lock", pod::label(sandbox)?.host_end());
+        Ok(NamedLock::acquire(self.options.runtime_dir.join(file), POD_WAIT).await?)
     }
 
     /// For a tear-down, which must go on where no lock file can be made.

@@ -5,15 +5,13 @@ use podnet_cni_spec::{
     AddResult, Attachment, CniArgs, ContainerId, InterfaceName, PluginConfig, Request, Verb,
 };
 use podnet_netutil::{Link, Netlink, Netns};
+use podnet_plugin_api::bandwidth::{EGRESS_ANNOTATION, INGRESS_ANNOTATION};
 use podnet_plugin_api::{PodNetworkStatus, PodSandbox};
 use podnet_standard_plugins::Label;
 
 use crate::error::Error;
 use crate::node::Node;
 use crate::plugin::{NETWORK, POD_INTERFACE};
-
-const BANDWIDTH_ANNOTATIONS: [&str; 2] =
-    ["kubernetes.io/ingress-bandwidth", "kubernetes.io/egress-bandwidth"];
 
 /// A pod and the configurations by which it is attached.
 pub(crate) struct Pod<'a> {
@@ -27,8 +25,9 @@ impl Pod<'_> {
     /// Refuses what kubenet does not do yet, before anything is touched.
     pub(crate) fn refuse_unsupported(&self) -> Result<(), Error> {
         let annotations = &self.sandbox.annotations;
-        let bandwidth =
-            BANDWIDTH_ANNOTATIONS.into_iter().find(|key| annotations.contains_key(*key));
+        let bandwidth = [INGRESS_ANNOTATION, EGRESS_ANNOTATION]
+            .into_iter()
+            .find(|key| annotations.contains_key(*key));
         let ports = (!self.sandbox.port_mappings.is_empty()).then_some("a host port");
         match bandwidth.or(ports) {
             Some(what) => Err(Error::Unsupported { what }),
@@ -61,11 +60,7 @@ impl Pod<'_> {
     /// The path of a namespace is used again for another pod; what that one has is not reported.
     pub(crate) async fn status(&self) -> Result<Option<PodNetworkStatus>, Error> {
         let Some(path) = &self.sandbox.netns else { return Ok(None) };
-        let netns = Netns::open(path)?;
-        if netns.is_same_as(&Netns::current()?)? {
-            return Err(Error::OwnNetns { path: path.display().to_string() });
-        }
-        let netlink = Netlink::open_in(&netns)?;
+        let netlink = Netlink::open_in(&Netns::open_other(path)?)?;
         let Some(link) = netlink.link_by_name(POD_INTERFACE).await? else { return Ok(None) };
         let own = label(self.sandbox)?;
         match Label::behind(self.node.netlink(), &link).await? {

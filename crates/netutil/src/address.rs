@@ -1,6 +1,7 @@
 //! Addresses of links.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use ipnetwork::IpNetwork;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
@@ -10,6 +11,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use crate::error::Error;
 use crate::link::Link;
 use crate::netlink::Netlink;
+use crate::netns::Netns;
 
 /// An address on a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,17 @@ impl Netlink {
         let message = RouteNetlinkMessage::DelAddress(message(link, network));
         self.request(message, 0, || format!("remove address {network} from {link}")).await.map(drop)
     }
+}
+
+/// The addresses by which a pod is known: the first global one of each family on its `interface`, IPv4 first, as the
+/// kubelet looks for them. None where the pod's namespace, at `netns`, has no such interface.
+///
+/// # Errors
+/// [`Error::Netns`] when there is no namespace at `netns` or it is the host's own; [`Error::Netlink`].
+pub async fn of_pod(netns: &Path, interface: &str) -> Result<Option<Vec<IpAddr>>, Error> {
+    let netlink = Netlink::open_in(&Netns::open_other(netns)?)?;
+    let Some(link) = netlink.link_by_name(interface).await? else { return Ok(None) };
+    netlink.global_ips(&link).await.map(Some)
 }
 
 fn message(link: &Link, network: IpNetwork) -> AddressMessage {

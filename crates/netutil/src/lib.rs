@@ -44,15 +44,14 @@ pub mod sysctl;
 pub mod bridge_filter;
 pub mod files;
 pub mod lock;
-pub mod named_lock;
 
 pub use address::Address;
 pub use bridge::Port;
 pub use delete::LinkDeleter;
 pub use error::{Error, RequestError, system_text};
 pub use link::{Link, PortState};
+pub use lock::NamedLock;
 pub use mac::{InvalidMacAddr, MacAddr};
-pub use named_lock::NamedLock;
 pub use netlink::Netlink;
 pub use netns::Netns;
 pub use route::Route;

@@ -1,5 +1,7 @@
 //! Locks between processes: `flock(2)` on a file, as the Go programs take it, and every wait for one ends.
 
+mod named;
+
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
@@ -11,6 +13,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags};
 
 use crate::error::system_text;
+
+pub use self::named::NamedLock;
 
 /// The first pause between two attempts; each following one is twice as long, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_micros(100);

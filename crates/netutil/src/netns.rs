@@ -37,6 +37,23 @@ impl Netns {
         }
     }
 
+    /// Opens the namespace at `path`, which must not be the calling thread's own: a pod's, seen from the host.
+    ///
+    /// # Errors
+    /// [`Error::Netns`] as for [`Netns::open`], and when it is the thread's own.
+    pub fn open_other(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let netns = Self::open(path)?;
+        if netns.is_same_as(&Self::current()?)? {
+            let reason = "it is the host's own network namespace: give the pod's";
+            return Err(failed(
+                "open",
+                &netns.path,
+                io::Error::new(io::ErrorKind::InvalidInput, reason),
+            ));
+        }
+        Ok(netns)
+    }
+
     /// The calling thread's own namespace.
     ///
     /// # Errors

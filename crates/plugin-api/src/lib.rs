@@ -27,6 +27,7 @@ pub mod plugin;
 pub mod name;
 pub mod pod;
 pub mod port_mapping;
+pub mod bandwidth;
 
 pub mod event;
 pub mod mtu;
@@ -41,7 +42,9 @@ pub mod selection;
 
 mod charset;
 mod nearest;
+mod quantity;
 
+pub use bandwidth::{InvalidBandwidth, PodBandwidth};
 pub use capabilities::{Capabilities, Capability};
 pub use error::{BoxError, Causes, Error};
 pub use event::Event;

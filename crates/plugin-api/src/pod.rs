@@ -33,6 +33,8 @@ pub struct PodSandbox {
     namespace: String,
     name: String,
     id: String,
+    /// The pod's Kubernetes UID, where the runtime knows it.
+    pub uid: Option<String>,
     /// The path of its network namespace; `None` where it is gone, which only a tear-down accepts.
     pub netns: Option<PathBuf>,
     /// The pod's annotations.
@@ -42,7 +44,7 @@ pub struct PodSandbox {
 }
 
 impl PodSandbox {
-    /// A sandbox without namespace path, annotations and host ports.
+    /// A sandbox without UID, namespace path, annotations and host ports.
     ///
     /// `namespace` is a DNS label (RFC 1123, 63 bytes), `name` a DNS subdomain (253 bytes), as Kubernetes has them;
     /// `id` begins with a letter or digit and consists of `A-Z a-z 0-9 - _ .`, as CNI 1.1.0, section 2, has it.
@@ -58,10 +60,17 @@ impl PodSandbox {
             namespace: checked(namespace.into(), is_label, InvalidPod::Namespace)?,
             name: checked(name.into(), is_subdomain, InvalidPod::Name)?,
             id: checked(id.into(), is_id, InvalidPod::Id)?,
+            uid: None,
             netns: None,
             annotations: BTreeMap::new(),
             port_mappings: Vec::new(),
         })
+    }
+
+    /// The same with the pod's Kubernetes UID.
+    #[must_use]
+    pub fn with_uid(self, uid: impl Into<String>) -> Self {
+        Self { uid: Some(uid.into()), ..self }
     }
 
     /// The same in the network namespace at `path`.

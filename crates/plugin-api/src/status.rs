@@ -88,10 +88,14 @@ pub enum NotReadyReason {
     NotInitialised,
     /// The node has no subnet for its pods yet.
     NoPodCidr,
+    /// No network configuration is there that can be used.
+    NoNetworkConfig,
     /// A program or plugin that it needs is missing or too old.
     PluginsMissing,
     /// The node's network is not as the plugin needs it.
     HostNetwork,
+    /// The network says that it cannot serve pods now.
+    NetworkUnavailable,
 }
 
 impl fmt::Display for NotReadyReason {
@@ -99,8 +103,10 @@ impl fmt::Display for NotReadyReason {
         f.write_str(match self {
             Self::NotInitialised => "NotInitialised",
             Self::NoPodCidr => "NoPodCidr",
+            Self::NoNetworkConfig => "NoNetworkConfig",
             Self::PluginsMissing => "PluginsMissing",
             Self::HostNetwork => "HostNetwork",
+            Self::NetworkUnavailable => "NetworkUnavailable",
         })
     }
 }

@@ -112,6 +112,21 @@ fn plugin_gets_what_it_declares_and_no_more() {
 }
 
 #[test]
+fn keys_that_only_a_runtime_makes_do_not_come_from_the_file() {
+    let list = read(&json!({
+        "name": "n", "cniVersion": "1.1.0",
+        "plugins": [{
+            "type": "x", "cni.dev/valid-attachments": [], "CNI.dev/other": 1, "cni.device": 2,
+            "prevResult": {"cniVersion": "1.1.0"},
+        }],
+    }))
+    .unwrap();
+    let config = list.plugin_request_config(0, None, &Map::new()).unwrap();
+    let expected = json!({"type": "x", "name": "n", "cniVersion": "1.1.0", "cni.device": 2});
+    assert_eq!(config.to_value(), expected);
+}
+
+#[test]
 fn prev_result_is_in_the_version_of_the_list() {
     let list =
         read(&json!({"name": "n", "cniVersion": "0.3.1", "plugins": [{"type": "x"}]})).unwrap();
