@@ -52,7 +52,10 @@ fn execute(plugin: &PluginType, call: Call) -> Result<Option<AddResult>, CniErro
         .map_err(|error| CniError::new(ErrorCode::IO_FAILURE, format!("cannot start: {error}")))?;
     runtime.block_on(async {
         let host = Host::open(Path::new(RUNTIME_DIR))?;
-        let others = ProcessExec::new(SearchPath::new(call.plugin_path));
+        let mut others = ProcessExec::new(SearchPath::new(call.plugin_path));
+        // A delegate gets all that the plugin got, and its stderr is the plugin's (CNI 1.1.0, section 4).
+        others.environment = std::env::vars_os().collect();
+        others.inherit_stderr = true;
         let exec = BuiltinExec::new(host).or_else(Arc::new(others));
         Ok(exec.run(plugin, &call.request).await?)
     })

@@ -61,6 +61,17 @@ pub async fn del(host: &Host, exec: &dyn Exec, request: &Request) -> Result<(), 
     Ipam::of(exec, request)?.del().await
 }
 
+/// Whether pods could be attached: the options are ones that can be used, and the IPAM plugin says that it could serve
+/// (CNI 1.1.0, section 2, STATUS).
+///
+/// # Errors
+/// [`Error::Spec`], [`Error::Unsupported`], [`Error::InvalidOption`] for the configuration; whatever the IPAM plugin
+/// returned.
+pub async fn status(exec: &dyn Exec, request: &Request) -> Result<(), Error> {
+    plan::check_options(&request.config)?;
+    Ipam::of(exec, request)?.status().await
+}
+
 /// Refuses an attachment that exists; removes the host end that a crashed operation left.
 ///
 /// The alias is attached last: a host end without one belongs to an ADD that did not finish. One that is marked for
@@ -86,17 +97,26 @@ async fn clear_remains(host: &Host, label: &Label) -> Result<(), Error> {
 /// That the pod has no such interface tells a crashed ADD from an attachment that another program made.
 async fn reserve(ipam: &Ipam<'_>, plan: &Plan, netns: &Netns) -> Result<AddResult, Error> {
     let first = match ipam.add().await {
-        Err(error) if is_duplicate(&error) => error,
-        other => return other,
+        Ok(addresses) => return Ok(addresses),
+        Err(error) => error,
     };
+    if !is_duplicate(&first) {
+        return Err(release_after(ipam, first).await);
+    }
     let pod = Netlink::open_in(netns)?;
     if pod.link_by_name(plan.label.interface().as_str()).await?.is_some() {
         return Err(first);
     }
-    match ipam.del().await {
-        Ok(()) => ipam.add().await,
-        Err(undo) => Err(Error::UndoFailed { first: Box::new(first), undo: Box::new(undo) }),
+    ipam.del().await.map_err(|undo| undone(first, Err(undo)))?;
+    match ipam.add().await {
+        Ok(addresses) => Ok(addresses),
+        Err(second) => Err(release_after(ipam, second).await),
     }
+}
+
+/// An IPAM plugin that failed may hold something all the same (CNI 1.1.0, section 4). Ours reserves all or nothing.
+async fn release_after(ipam: &Ipam<'_>, failed: Error) -> Error {
+    if ipam.is_host_local() { failed } else { undone(failed, ipam.del().await) }
 }
 
 /// Neither the specification nor the reference has a code for it; the Go host-local and ours have the words in common.
@@ -152,11 +172,15 @@ async fn create_veth(
 
 /// Takes back what a failed ADD made. What failed first is what the caller hears.
 async fn undo(host: &Host, ipam: &Ipam<'_>, label: &Label, first: Error) -> Error {
-    let undone = async {
+    let undo = async {
         delete_host_end(host, label).await?;
         ipam.del().await
     };
-    match undone.await {
+    undone(first, undo.await)
+}
+
+fn undone(first: Error, undo: Result<(), Error>) -> Error {
+    match undo {
         Ok(()) => first,
         Err(undo) => Error::UndoFailed { first: Box::new(first), undo: Box::new(undo) },
     }

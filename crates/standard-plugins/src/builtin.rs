@@ -1,14 +1,16 @@
 //! The standard plugins as an [`Exec`]: run in this process, without a fork.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use podnet_cni_invoke::{Exec, ExecError};
 use podnet_cni_spec::{AddResult, PluginType, PluginVersions, Request, SpecVersion, Verb};
+use tokio::time::timeout;
 
 use crate::error::Error;
 use crate::host::Host;
-use crate::{bridge, loopback};
+use crate::{bridge, host_local, loopback};
 
 /// The types that [`BuiltinExec`] runs itself.
 pub const BUILTIN_TYPES: [&str; 3] = ["loopback", "bridge", "host-local"];
@@ -56,6 +58,10 @@ impl BuiltinExec {
             ("host-local", Verb::Add) => self.host.addresses.add(request).await.map(Some),
             ("host-local", Verb::Del) => self.host.addresses.del(request).await.map(|()| None),
             ("host-local", Verb::Check) => self.host.addresses.check(request).await.map(|()| None),
+            // There is nothing that could keep it from enabling an interface.
+            ("loopback", Verb::Status) => Ok(None),
+            ("bridge", Verb::Status) => bridge::status(self, request).await.map(|()| None),
+            ("host-local", Verb::Status) => host_local::status(request).map(|()| None),
             (_, verb) => Err(Error::VerbNotSupported { plugin: plugin.clone(), verb }),
         }
     }
@@ -92,6 +98,23 @@ impl Exec for BuiltinExec {
             self.run_builtin(plugin, request)
                 .await
                 .map_err(|error| ExecError::reported(plugin, request, error.into()))
+        })
+    }
+
+    fn run_within<'a>(
+        &'a self,
+        plugin: &'a PluginType,
+        request: &'a Request,
+        limit: Duration,
+    ) -> BoxFuture<'a, Result<Option<AddResult>, ExecError>> {
+        if let (false, Some(others)) = (is_builtin(plugin), &self.others) {
+            return others.run_within(plugin, request, limit);
+        }
+        Box::pin(async move {
+            match timeout(limit, self.run(plugin, request)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(ExecError::overdue(plugin, request, limit)),
+            }
         })
     }
 

@@ -63,6 +63,13 @@ impl<'a> Ipam<'a> {
         }
     }
 
+    pub(crate) async fn status(&self) -> Result<(), Error> {
+        match &self.plugin {
+            Some(plugin) => self.run(plugin, Verb::Status).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
     async fn run(&self, plugin: &PluginType, verb: Verb) -> Result<Option<AddResult>, Error> {
         let request = Request { verb, ..self.request.clone() };
         Ok(self.exec.run(plugin, &request).await?)

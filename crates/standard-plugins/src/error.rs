@@ -73,13 +73,15 @@ pub enum Error {
     },
     /// An option that the reference has and this plugin does not have yet.
     #[error(
-        "{plugin}: option {option} is not supported yet: remove it, or use the reference plugin"
+        "{plugin}: option {option} with value {value} is not supported yet: remove it, or use the reference plugin"
     )]
     Unsupported {
         /// The plugin's type.
         plugin: &'static str,
         /// The option's key.
         option: &'static str,
+        /// Its value, as JSON.
+        value: String,
     },
     /// An option has a value that cannot be used.
     #[error("option {option} cannot be used: {reason}")]

@@ -52,8 +52,8 @@ impl Host {
 
     /// Operations on one attachment exclude each other, between processes too.
     pub(crate) async fn lock(&self, label: &Label) -> Result<NamedLock, Error> {
-        let name = format!("attachment-{}", label.host_end());
-        Ok(NamedLock::acquire(&self.runtime_dir, &name, ATTACHMENT_WAIT).await?)
+        let file = format!("attachment-{}.lock", label.host_end());
+        Ok(NamedLock::acquire(self.runtime_dir.join(file), ATTACHMENT_WAIT).await?)
     }
 
     /// For a tear-down, which must go on where no lock file can be made.

@@ -151,5 +151,14 @@ impl HostLocal {
     }
 }
 
+/// Whether the configuration names a store to give addresses out of (CNI 1.1.0, section 2, STATUS). Ranges may come
+/// with each request, and are not looked at.
+///
+/// # Errors
+/// [`Error::MissingIpam`], [`Error::Spec`].
+pub fn status(request: &Request) -> Result<(), Error> {
+    config::store_dir(&request.config).map(drop)
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The standard CNI plugins `loopback`, `bridge` and `host-local`, each verb a function from a request to a result.
 //!
 //! A crate of its own because both sides of CNI need it: the programs that a runtime executes, and a process that runs
-//! the same plugins inside itself, by [`BuiltinExec`]. Either way the state they leave is the same: same links, same
+//! the same plugins inside itself, by [`BuiltinExec`]; [`ChosenExec`] takes whichever of the two a node has. Either way the state they leave is the same: same links, same
 //! addresses, same files as the Go programs'. It knows nothing of Kubernetes.
 //!
 //! # Example
@@ -43,12 +43,14 @@ pub mod loopback;
 pub mod bridge;
 pub mod host_local;
 pub mod builtin;
+pub mod choice;
 pub mod host;
 pub mod label;
 mod delegate;
 pub mod error;
 
 pub use builtin::{BUILTIN_TYPES, BuiltinExec};
+pub use choice::{ChosenExec, PluginChoice, UnknownPluginChoice};
 pub use error::Error;
 pub use host::Host;
 pub use host_local::HostLocal;

@@ -1,6 +1,6 @@
 //! What a bridge configuration asks for, read and checked before anything is touched.
 
-use podnet_cni_spec::{Dns, InterfaceName, Request};
+use podnet_cni_spec::{Dns, InterfaceName, PluginConfig, Request};
 use podnet_netutil::MacAddr;
 use serde::Deserialize;
 use serde_json::Value;
@@ -97,18 +97,27 @@ impl Plan {
     }
 }
 
+/// Checks the options that are the same for every attachment.
+pub(super) fn check_options(config: &PluginConfig) -> Result<(), Error> {
+    let options: Options = config.options()?;
+    refuse_unsupported(&options)?;
+    bridge_name(options.bridge.as_deref())?;
+    mtu(options.mtu).map(drop)
+}
+
 /// Options that would be ignored are refused: a pod that is reachable though it should not be is worse than none.
 fn refuse_unsupported(options: &Options) -> Result<(), Error> {
     let asked = [
-        ("ipMasq", options.ip_masq),
-        ("vlan", options.vlan != 0),
-        ("vlanTrunk", !options.vlan_trunk.is_empty()),
-        ("macspoofchk", options.macspoofchk),
-        ("enabledad", options.enabledad),
-        ("disableContainerInterface", options.disable_container_interface),
+        ("ipMasq", Value::from(options.ip_masq)),
+        ("vlan", options.vlan.into()),
+        ("vlanTrunk", options.vlan_trunk.clone().into()),
+        ("macspoofchk", options.macspoofchk.into()),
+        ("enabledad", options.enabledad.into()),
+        ("disableContainerInterface", options.disable_container_interface.into()),
     ];
-    if let Some((option, _)) = asked.iter().find(|(_, asked)| *asked) {
-        return Err(Error::Unsupported { plugin: "bridge", option });
+    let nothing = [Value::from(false), Value::from(0), Value::Array(Vec::new())];
+    if let Some((option, value)) = asked.into_iter().find(|(_, value)| !nothing.contains(value)) {
+        return Err(Error::Unsupported { plugin: "bridge", option, value: value.to_string() });
     }
     if options.hairpin_mode && options.promisc_mode {
         let reason = "it cannot be combined with promiscMode: frames would arrive twice".to_owned();
@@ -177,18 +186,22 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_yet_is_refused_by_name() {
+    fn what_cannot_be_done_yet_is_refused_with_its_name_and_value() {
         let cases = [
-            ("ipMasq", json!({"ipMasq": true})),
-            ("vlan", json!({"vlan": 7})),
-            ("vlanTrunk", json!({"vlanTrunk": [{"id": 1}]})),
-            ("macspoofchk", json!({"macspoofchk": true})),
-            ("enabledad", json!({"enabledad": true})),
-            ("disableContainerInterface", json!({"disableContainerInterface": true})),
+            ("ipMasq with value true", json!({"ipMasq": true})),
+            ("vlan with value 7", json!({"vlan": 7})),
+            (r#"vlanTrunk with value [{"id":1}]"#, json!({"vlanTrunk": [{"id": 1}]})),
+            ("macspoofchk with value true", json!({"macspoofchk": true})),
+            ("enabledad with value true", json!({"enabledad": true})),
+            (
+                "disableContainerInterface with value true",
+                json!({"disableContainerInterface": true}),
+            ),
         ];
         for (option, config) in cases {
-            let error = plan(config).unwrap_err().to_string();
-            assert!(error.contains(option), "{error}");
+            let error = plan(config).unwrap_err();
+            assert!(error.to_string().contains(option), "{error}");
+            assert_eq!(error.code().0, 2, "{error}");
         }
     }
 
