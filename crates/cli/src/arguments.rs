@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use podnet::NodeOptions;
 
+use crate::cni;
 use crate::demo;
 use crate::output::Output;
 
@@ -61,6 +62,9 @@ pub(crate) enum Command {
     ///
     /// With --output json prints an array of {"name", "origin", "selected"}.
     Plugins,
+
+    /// Run a CNI network configuration as a container runtime does
+    Cni(cni::Arguments),
 
     /// Print a completion script for a shell
     Completions {

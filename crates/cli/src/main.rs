@@ -4,6 +4,7 @@
 //! and 3 when the network plugin is not ready.
 
 mod arguments;
+mod cni;
 mod completions;
 mod demo;
 mod failure;
@@ -15,21 +16,30 @@ mod status;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use arguments::{Cli, Command};
+use cni::Said;
 use failure::Failure;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let (cli, matches) = match parse() {
+        Ok(parsed) => parsed,
         Err(error) => return failure::report_usage(&error),
     };
     logging::start(cli.verbose);
-    run(&cli).unwrap_or_else(|failure| failure.report())
+    run(&cli, &matches).unwrap_or_else(|failure| failure.report())
 }
 
-fn run(cli: &Cli) -> Result<ExitCode, Failure> {
+/// The command line as values, and as it was written.
+fn parse() -> Result<(Cli, ArgMatches), clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok((cli, matches))
+}
+
+fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode, Failure> {
     let (options, output) = (&cli.options, cli.output);
     match &cli.command {
         // Isolates the process, which must not have another thread by then.
@@ -38,6 +48,9 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Teardown(arguments) => wait_for(pod::tear_down(options, arguments)),
         Command::Status(arguments) => wait_for(status::show(options, arguments, output)),
         Command::Plugins => plugins::list(options, output),
+        Command::Cni(arguments) => {
+            wait_for(cni::run(Said::new(options, matches), arguments, output))
+        }
         Command::Completions { shell } => completions::write(*shell),
     }
 }

@@ -11,8 +11,8 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::pod::{Addresses, sandbox};
 
-/// What the command exits with when the plugin is not ready.
-const NOT_READY: u8 = 3;
+/// What a command exits with when the plugin, or a CNI network, is not ready.
+pub(crate) const NOT_READY: u8 = 3;
 
 /// Prints a pod's addresses, or whether the plugin is ready.
 pub(crate) async fn show(

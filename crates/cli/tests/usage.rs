@@ -58,7 +58,7 @@ fn an_mtu_too_small_for_ipv6_is_one_line() {
 fn an_unknown_plugin_names_the_nearest() {
     assert_eq!(
         refusal(&format!("--network-plugin=kubnet {SETUP}")),
-        "podnet: no network plugin is called kubnet: found kubernetes.io/no-op, kubenet; did you mean kubenet?\n"
+        "podnet: no network plugin is called kubnet: found kubernetes.io/no-op, cni, kubenet; did you mean kubenet?\n"
     );
 }
 
@@ -116,13 +116,13 @@ fn what_is_required_is_asked_for() {
 fn plugins_are_listed_with_the_chosen_one() {
     let text = podnet("plugins");
     assert_eq!(text.status.code(), Some(0));
-    let lines = "  NAME                 ORIGIN\n* kubernetes.io/no-op  built in\n  kubenet              built in\n";
+    let lines = "  NAME                 ORIGIN\n* kubernetes.io/no-op  built in\n  cni                  built in\n  kubenet              built in\n";
     assert_eq!(String::from_utf8(text.stdout).unwrap(), lines);
 
     let json = podnet("plugins --network-plugin kubenet --output json");
     let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(
-        value[1],
+        value[2],
         serde_json::json!({ "name": "kubenet", "origin": "built in", "selected": true })
     );
 }
@@ -140,7 +140,9 @@ fn an_option_without_effect_is_a_warning_on_stderr() {
 
 #[test]
 fn help_and_completions_go_to_stdout() {
-    for line in ["--help", "--version", "help setup", "completions bash", "completions zsh"] {
+    for line in
+        ["--help", "--version", "help setup", "help cni gc", "completions bash", "completions zsh"]
+    {
         let output = podnet(line);
         assert_eq!(output.status.code(), Some(0), "{line}");
         assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{line}");

@@ -1,7 +1,7 @@
 //! Network plugins for pods: a node's options, named as the kubelet's flags, and the plugin that they choose.
 //!
 //! A crate of its own because a runtime wants one dependency and one call, whichever flavours it offers; each flavour
-//! is a Cargo feature (`noop`, `kubenet`), and with `clap` the options are arguments of a command.
+//! is a Cargo feature (`noop`, `cni`, `kubenet`), and with `clap` the options are arguments of a command.
 //!
 //! # Example
 //! The three things that a runtime does: it starts the plugin, sets pods up and tears them down.
@@ -30,6 +30,8 @@
 //! ```
 
 pub mod options;
+#[cfg(feature = "cni")]
+pub mod bin_dirs;
 
 pub mod rules;
 
@@ -39,6 +41,9 @@ pub mod start;
 #[doc(no_inline)]
 pub use podnet_plugin_api as plugin_api;
 
+#[cfg(feature = "cni")]
+#[doc(no_inline)]
+pub use podnet_cni_plugin as cni;
 #[cfg(feature = "kubenet")]
 #[doc(no_inline)]
 pub use podnet_kubenet as kubenet;
@@ -46,10 +51,14 @@ pub use podnet_kubenet as kubenet;
 #[doc(no_inline)]
 pub use podnet_noop_plugin as noop;
 
+#[cfg(feature = "cni")]
+pub use bin_dirs::BinDirs;
 pub use flavours::probe;
 pub use options::NodeOptions;
 pub use podnet_plugin_api::{
     Candidate, HairpinMode, NetworkPlugin, NotReady, PodCidrs, PodNetworkStatus, PodSandbox,
 };
+#[cfg(feature = "cni")]
+pub use podnet_standard_plugins::PluginChoice;
 pub use rules::{NodePlan, OptionsError, OptionsWarning, Subnet};
 pub use start::{Error, start};

@@ -3,6 +3,15 @@
 use std::path::PathBuf;
 
 use podnet_plugin_api::{HairpinMode, PodCidrs};
+#[cfg(feature = "cni")]
+use podnet_standard_plugins::PluginChoice;
+
+#[cfg(feature = "cni")]
+use crate::bin_dirs::BinDirs;
+
+/// Where runtimes look for network configurations unless told otherwise.
+#[cfg(feature = "cni")]
+const CONF_DIR: &str = "/etc/cni/net.d";
 
 /// What an operator says about the pod network of a node.
 ///
@@ -20,7 +29,7 @@ use podnet_plugin_api::{HairpinMode, PodCidrs};
 #[cfg_attr(feature = "clap", derive(clap::Args), command(next_help_heading = "Node options"))]
 #[non_exhaustive]
 pub struct NodeOptions {
-    /// The network plugin to use: kubenet, or nothing for the no-op plugin
+    /// The network plugin to use: cni, kubenet, or nothing for the no-op plugin
     #[cfg_attr(feature = "clap", arg(long, global = true, value_name = "NAME"))]
     pub network_plugin: Option<String>,
 
@@ -81,8 +90,40 @@ pub struct NodeOptions {
     )]
     pub reconcile_cidr: bool,
 
-    /// A folder for all state: DIR/networks for reserved addresses, DIR/run for locks. Without it they are
-    /// where the CNI plugins have them, /var/lib/cni/networks, and in /run/podnet
+    /// The folder with CNI network configurations, for cni; the first one by name that can be used is the pods'
+    #[cfg(feature = "cni")]
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, global = true, value_name = "DIR", default_value = CONF_DIR)
+    )]
+    pub cni_conf_dir: PathBuf,
+
+    /// The folders with CNI programs, in the order in which they are searched
+    #[cfg(feature = "cni")]
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, global = true, value_name = "DIR[:DIR]..", default_value_t = BinDirs::default())
+    )]
+    pub cni_bin_dir: BinDirs,
+
+    /// Who runs the CNI plugins that are part of podnet: the programs installed in --cni-bin-dir, or podnet itself
+    /// where none is installed (auto), the installed programs only, or podnet itself only (builtin)
+    #[cfg(feature = "cni")]
+    #[cfg_attr(
+        feature = "clap",
+        arg(
+            long,
+            global = true,
+            value_name = "WHICH",
+            default_value_t = PluginChoice::Auto,
+            value_parser = plugin_choice_parser(),
+        )
+    )]
+    pub cni_plugins: PluginChoice,
+
+    /// A folder for all state: DIR/networks for the addresses that kubenet reserves, DIR/results for what cni attached,
+    /// DIR/run for locks. Without it they are where the CNI plugins and runtimes have them, in /var/lib/cni, and in
+    /// /run/podnet
     #[cfg_attr(feature = "clap", arg(long, global = true, value_name = "DIR"))]
     pub state_dir: Option<PathBuf>,
 }
@@ -96,6 +137,12 @@ impl Default for NodeOptions {
             hairpin_mode: HairpinMode::HairpinVeth,
             configure_cbr0: false,
             reconcile_cidr: true,
+            #[cfg(feature = "cni")]
+            cni_conf_dir: CONF_DIR.into(),
+            #[cfg(feature = "cni")]
+            cni_bin_dir: BinDirs::default(),
+            #[cfg(feature = "cni")]
+            cni_plugins: PluginChoice::Auto,
             state_dir: None,
         }
     }
@@ -108,6 +155,15 @@ fn hairpin_mode_parser() -> impl clap::builder::TypedValueParser<Value = Hairpin
 
     let modes = HairpinMode::ALL.map(HairpinMode::as_str);
     PossibleValuesParser::new(modes).try_map(|mode| mode.parse::<HairpinMode>())
+}
+
+/// Has the choices offered by help and completions.
+#[cfg(all(feature = "clap", feature = "cni"))]
+fn plugin_choice_parser() -> impl clap::builder::TypedValueParser<Value = PluginChoice> {
+    use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+
+    let choices = PluginChoice::ALL.map(PluginChoice::as_str);
+    PossibleValuesParser::new(choices).try_map(|choice| choice.parse::<PluginChoice>())
 }
 
 #[cfg(all(test, feature = "clap"))]
@@ -137,5 +193,13 @@ mod tests {
         assert!(!parse(&["--configure-cbr0=false"]).configure_cbr0);
         assert!(!parse(&["--reconcile-cidr=false"]).reconcile_cidr);
         assert!(parse(&["--reconcile-cidr"]).reconcile_cidr);
+    }
+
+    #[cfg(feature = "cni")]
+    #[test]
+    fn several_folders_with_programs_are_separated_by_colons_or_commas() {
+        for list in ["--cni-bin-dir=/a:/b", "--cni-bin-dir=/a,/b", "--cni-bin-dir=:/a,, /b"] {
+            assert_eq!(parse(&[list]).cni_bin_dir.to_string(), "/a:/b", "{list}");
+        }
     }
 }

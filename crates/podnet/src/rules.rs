@@ -6,6 +6,8 @@ use crate::options::NodeOptions;
 
 /// The flavour that most rules are about.
 const KUBENET: &str = "kubenet";
+#[cfg(feature = "cni")]
+const CNI: &str = "cni";
 
 /// Whether the subnet for the pods must be among the options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,11 @@ pub enum OptionsError {
         "--network-plugin=kubenet needs a subnet for this node's pods: give one, such as --pod-cidr=10.244.0.0/24"
     )]
     NoSubnet,
+    /// `--cni-plugins=installed` together with kubenet, which runs its plugins itself.
+    #[error(
+        "--cni-plugins=installed and --network-plugin=kubenet exclude each other, because kubenet runs its plugins itself: leave out --cni-plugins, or use --network-plugin=cni"
+    )]
+    InstalledPluginsWithKubenet,
     /// `--network-plugin-mtu` is out of range.
     #[error("--network-plugin-mtu: {0}, or 0 to take the host's")]
     Mtu(#[source] InvalidMtu),
@@ -74,6 +81,9 @@ pub enum OptionsWarning {
     /// An MTU for a plugin that does not use it.
     #[error("--network-plugin-mtu={0} has no effect: of the network plugins only kubenet uses it")]
     MtuUnused(Mtu),
+    /// An option of cni for another plugin.
+    #[error("{0} has no effect: of the network plugins only cni uses it")]
+    CniOptionUnused(&'static str),
     /// A subnet with host bits set.
     #[error("--pod-cidr={given} has host bits set: taken as {0}", given = .0.given())]
     HostBits(PodCidr),
@@ -88,6 +98,8 @@ impl NodeOptions {
         self.check_cbr0()?;
         if self.is_kubenet() {
             self.check_kubenet(subnet)?;
+            #[cfg(feature = "cni")]
+            self.check_kubenets_plugins()?;
         }
         let mtu = self.mtu()?;
         self.check_ipv6(mtu)?;
@@ -120,6 +132,16 @@ impl NodeOptions {
         Ok(())
     }
 
+    #[cfg(feature = "cni")]
+    fn check_kubenets_plugins(&self) -> Result<(), OptionsError> {
+        use podnet_standard_plugins::PluginChoice;
+
+        match self.cni_plugins {
+            PluginChoice::Installed => Err(OptionsError::InstalledPluginsWithKubenet),
+            _ => Ok(()),
+        }
+    }
+
     fn mtu(&self) -> Result<Option<Mtu>, OptionsError> {
         match self.network_plugin_mtu {
             0 => Ok(None),
@@ -140,7 +162,30 @@ impl NodeOptions {
         let unused = mtu.filter(|_| !self.is_kubenet()).map(OptionsWarning::MtuUnused);
         let cidrs = self.pod_cidr.iter().flat_map(PodCidrs::iter);
         let host_bits = cidrs.filter(|cidr| cidr.had_host_bits()).copied();
-        unused.into_iter().chain(host_bits.map(OptionsWarning::HostBits)).collect()
+        let warnings = unused.into_iter().chain(host_bits.map(OptionsWarning::HostBits));
+        warnings.chain(self.unused_cni_options()).collect()
+    }
+
+    #[cfg(not(feature = "cni"))]
+    #[expect(clippy::unused_self, reason = "without cni there are no such options")]
+    fn unused_cni_options(&self) -> Option<OptionsWarning> {
+        None
+    }
+
+    /// Those that are given to a plugin which does not look at them.
+    #[cfg(feature = "cni")]
+    fn unused_cni_options(&self) -> Vec<OptionsWarning> {
+        if self.network_plugin.as_deref() == Some(CNI) {
+            return Vec::new();
+        }
+        let usual = Self::default();
+        let given = [
+            ("--cni-conf-dir", self.cni_conf_dir != usual.cni_conf_dir),
+            ("--cni-bin-dir", self.cni_bin_dir != usual.cni_bin_dir),
+            ("--cni-plugins", self.cni_plugins != usual.cni_plugins && !self.is_kubenet()),
+        ];
+        let unused = given.into_iter().filter(|(_, given)| *given);
+        unused.map(|(option, _)| OptionsWarning::CniOptionUnused(option)).collect()
     }
 }
 
@@ -219,5 +264,33 @@ mod tests {
                 "--pod-cidr=10.9.0.5/24 has host bits set: taken as 10.9.0.0/24",
             ]
         );
+    }
+
+    #[cfg(feature = "cni")]
+    #[test]
+    fn kubenet_runs_its_plugins_itself() {
+        use podnet_standard_plugins::PluginChoice;
+
+        let with = |cni_plugins| NodeOptions { cni_plugins, ..kubenet() };
+        let refused = refusal(&with(PluginChoice::Installed));
+        assert_eq!(refused, OptionsError::InstalledPluginsWithKubenet);
+        for choice in [PluginChoice::Auto, PluginChoice::Builtin] {
+            assert_eq!(with(choice).check(Subnet::Required).unwrap().warnings, []);
+        }
+    }
+
+    #[cfg(feature = "cni")]
+    #[test]
+    fn options_of_cni_are_a_warning_for_another_plugin() {
+        let cni = NodeOptions {
+            network_plugin: Some("cni".to_owned()),
+            network_plugin_mtu: 1400,
+            cni_conf_dir: "/etc/nets".into(),
+            ..NodeOptions::default()
+        };
+        let warnings = |options: &NodeOptions| options.check(Subnet::Required).unwrap().warnings;
+        assert_eq!(warnings(&cni), [OptionsWarning::MtuUnused(Mtu::new(1400).unwrap())]);
+        let kubenet = NodeOptions { cni_conf_dir: "/etc/nets".into(), ..kubenet() };
+        assert_eq!(warnings(&kubenet), [OptionsWarning::CniOptionUnused("--cni-conf-dir")]);
     }
 }

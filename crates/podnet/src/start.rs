@@ -26,7 +26,7 @@ pub enum Error {
 /// Checks the options, selects the plugin, initialises it and hands it the node's subnet.
 ///
 /// Warnings go to `tracing`. The calling thread must be in the host's network namespace, within a tokio runtime that
-/// has I/O and time enabled where the plugin is kubenet.
+/// has I/O and time enabled where the plugin is cni or kubenet.
 ///
 /// # Errors
 /// [`Error`] says which of the steps ended it.

@@ -1,0 +1,70 @@
+//! `podnet cni`: runs a network configuration as a container runtime does. What cnitool is to Go, with results that
+//! one can read.
+
+pub(crate) mod arguments;
+mod attach;
+mod container;
+mod environment;
+mod gc;
+mod list;
+mod readiness;
+mod result;
+mod setting;
+mod table;
+mod version;
+
+use std::pin::pin;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow};
+use futures_util::future::{Either, select};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::failure::Failure;
+use crate::output::Output;
+pub(crate) use arguments::Arguments;
+use arguments::Operation;
+use environment::Environment;
+pub(crate) use setting::Said;
+use setting::Setting;
+
+/// Runs the operation, until it is done or the process is told to stop.
+pub(crate) async fn run(
+    said: Said<'_>,
+    arguments: &Arguments,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let environment = Environment::read()?;
+    let setting = Setting::new(&said, environment, arguments.cni_cache_dir.as_ref());
+    until_told_to_stop(perform(&setting, &arguments.operation, output)).await
+}
+
+async fn perform(
+    setting: &Setting,
+    operation: &Operation,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    match operation {
+        Operation::Add(arguments) => attach::add(setting, arguments, output).await,
+        Operation::Check(arguments) => attach::check(setting, arguments).await,
+        Operation::Del(arguments) => attach::del(setting, arguments).await,
+        Operation::Gc(arguments) => gc::collect(setting, arguments, output).await,
+        Operation::Status { network } => readiness::show(setting, network.as_deref(), output).await,
+        Operation::Version { types } => version::show(setting, types, output).await,
+        Operation::List => list::show(setting, output),
+    }
+}
+
+/// A plugin leads a process group of its own, which Ctrl-C does not reach: it is ended by dropping the work.
+async fn until_told_to_stop(
+    work: impl Future<Output = Result<ExitCode, Failure>>,
+) -> Result<ExitCode, Failure> {
+    let heard = "cannot listen for signals";
+    let mut interrupt = signal(SignalKind::interrupt()).context(heard)?;
+    let mut terminate = signal(SignalKind::terminate()).context(heard)?;
+    let (interrupt, terminate) = (pin!(interrupt.recv()), pin!(terminate.recv()));
+    match select(pin!(work), select(interrupt, terminate)).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => Err(anyhow!("stopped; `podnet cni del` removes what was begun").into()),
+    }
+}
