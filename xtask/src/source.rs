@@ -29,6 +29,11 @@ impl Source {
         self.path.split('/').any(|part| part == "tests" || part == "tests.rs")
     }
 
+    /// Whether the file is a program for a reader, which cargo builds for nobody else.
+    pub(crate) fn is_example(&self) -> bool {
+        self.path.split('/').any(|part| part == "examples")
+    }
+
     /// The code without what only `cfg(test)` builds; lines stay where they are.
     pub(crate) fn production(&self) -> String {
         if self.is_test() {

@@ -12,10 +12,10 @@ pub enum Error {
     /// The kernel refused a namespace or a link.
     #[error(transparent)]
     Net(#[from] podnet_netutil::Error),
-    /// A folder of the host could not be made.
-    #[error("cannot make {path}: {source}", path = path.display())]
+    /// A folder or file of the host could not be made, or not be looked at.
+    #[error("cannot make or read {path}: {source}", path = path.display())]
     Folder {
-        /// The folder.
+        /// The folder or file.
         path: PathBuf,
         /// What the system said.
         source: io::Error,

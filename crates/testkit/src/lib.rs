@@ -1,4 +1,5 @@
-//! Throw-away hosts with pods, in network namespaces: for podnet's tests, downstream tests and the demonstration.
+//! Throw-away hosts with pods in network namespaces, and CNI plugins that misbehave: for podnet's tests, downstream
+//! tests and the demonstration.
 //!
 //! A [`TestHost`] is a network namespace with folders of its own, so that any number of them run side by side without
 //! touching the machine's network; it vanishes with its value. It needs `CAP_SYS_ADMIN` and `CAP_NET_ADMIN`, which
@@ -22,7 +23,10 @@ pub mod host;
 pub mod pod;
 pub mod probe;
 
+pub mod fake_plugin;
+
 pub use error::Error;
+pub use fake_plugin::{Behaviour, FakePlugins};
 pub use host::{TestHost, UPLINK};
 pub use pod::Pod;
 pub use probe::Page;

@@ -8,6 +8,11 @@
     reason = "these are tests: a panic is how they fail"
 )]
 
+mod cni_chains;
+mod cni_command;
+mod cni_faults;
+mod cni_flavour;
+mod cni_rules;
 mod command;
 mod kubenet;
 mod programs;

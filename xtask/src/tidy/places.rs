@@ -11,7 +11,7 @@ struct Place {
     names: &'static [&'static str],
 }
 
-/// Tests may do all of this, and so may the packages that only serve development.
+/// Tests and examples may do all of this, and so may the packages that only serve development.
 const PLACES: &[Place] = &[
     Place {
         what: "start processes",
@@ -68,7 +68,7 @@ pub(crate) fn check_places(package: &Package) -> Vec<Violation> {
         return Vec::new();
     }
     let mut violations = Vec::new();
-    for source in &package.sources {
+    for source in package.sources.iter().filter(|source| !source.is_example()) {
         let code = flattened(&source.production());
         for place in PLACES.iter().filter(|place| !place.packages.contains(&name)) {
             let message = format!("only {} may {}", place.packages.join(", "), place.what);
@@ -210,6 +210,13 @@ mod tests {
         for (name, text) in cases {
             assert_eq!(lines(name, text), Vec::<usize>::new(), "{name}: {text}");
         }
+    }
+
+    #[test]
+    fn an_example_shows_what_a_program_does() {
+        let text = "use std::process::Command;\nprintln!(\"{:?}\", std::env::args());";
+        let package = package("podnet-cni-plugin", &[("examples/minirun.rs", text)]);
+        assert_eq!(check_places(&package), []);
     }
 
     #[test]
