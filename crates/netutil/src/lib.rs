@@ -33,6 +33,7 @@ pub mod error;
 pub mod netns;
 pub mod netlink;
 pub mod link;
+mod link_family;
 pub mod veth;
 pub mod bridge;
 pub mod delete;

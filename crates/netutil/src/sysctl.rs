@@ -82,17 +82,6 @@ pub fn set_interface(family: Family, interface: &str, key: &str, value: &str) ->
     fs::write(&path, value).map_err(|source| interface_failed("write", &path, source))
 }
 
-/// Switches IPv6 off on an interface. That the kernel has no IPv6 is success.
-///
-/// # Errors
-/// [`Error::Sysctl`].
-pub fn disable_ipv6(interface: &str) -> Result<(), Error> {
-    match set_interface(Family::V6, interface, "disable_ipv6", "1") {
-        Err(Error::Sysctl { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
 fn interface_path(family: Family, interface: &str, key: &str) -> PathBuf {
     Path::new("/proc/sys/net").join(family.folder()).join("conf").join(interface).join(key)
 }

@@ -12,7 +12,7 @@ mod report;
 
 use podnet_cni_invoke::Exec;
 use podnet_cni_spec::{AddResult, Request};
-use podnet_netutil::{Link, LinkDeleter, Netlink, Netns, Port, VethEnds, VethPair, sysctl};
+use podnet_netutil::{Link, LinkDeleter, Netlink, Netns, Port, VethEnds, VethPair};
 
 use crate::delegate::Ipam;
 use crate::error::Error;
@@ -135,7 +135,7 @@ async fn attach(
     host_side::ensure_gateway(&host.netlink, plan, &bridge, &addresses.ips).await?;
     let VethEnds { host: host_end, peer } = create_veth(host, plan, &bridge, netns).await?;
     // Before the pod's end is enabled and the carrier comes: IPv6 on a bridge port only floods the bridge.
-    sysctl::disable_ipv6(&host_end.name)?;
+    host.netlink.keep_without_ipv6(&host_end).await?;
     pod_side::configure(netns, plan, &peer, &addresses).await?;
     let mut port = Port::labelled(plan.label.alias());
     port.hairpin = plan.hairpin;

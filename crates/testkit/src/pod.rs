@@ -52,7 +52,7 @@ impl Pod {
     /// Sends echo requests from this pod until one is answered, and returns its round-trip time.
     ///
     /// # Errors
-    /// [`Error::NoReply`] after three seconds; [`Error::Probe`] when the pod has no route.
+    /// [`Error::NoReply`] after ten seconds; [`Error::Probe`] when the pod has no route.
     pub fn ping(&self, target: IpAddr) -> Result<Duration, Error> {
         self.netns.run(|| probe::ping(target))?
     }

@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::error::Error;
 
-const REQUESTS: u8 = 12;
+const REQUESTS: u8 = 40;
 const INTERVAL: Duration = Duration::from_millis(250);
 const TRANSFER_DEADLINE: Duration = Duration::from_secs(5);
 const ECHO_REQUEST: u8 = 8;
@@ -26,7 +26,7 @@ const IDENTIFIER: [u8; 2] = [0x70, 0x6e];
 /// after a second.
 ///
 /// # Errors
-/// [`Error::NoReply`] after three seconds; [`Error::Probe`] without a route, or without `CAP_NET_RAW`.
+/// [`Error::NoReply`] after ten seconds; [`Error::Probe`] without a route, or without `CAP_NET_RAW`.
 pub fn ping(target: IpAddr) -> Result<Duration, Error> {
     let failed = |source| Error::Probe { action: "ping", target: target.to_string(), source };
     let begun = Instant::now();

@@ -10,6 +10,10 @@ use podnet_netutil::{Link, Netlink, Netns};
 use super::plan::{Gateway, Plan};
 use crate::error::Error;
 
+/// No detection of duplicates: the address is ours to give. No router advertisements: the routes are ours to give too.
+const IPV6_PARAMETERS: [(&str, &str); 4] =
+    [("disable_ipv6", "0"), ("accept_dad", "0"), ("accept_ra", "0"), ("keep_addr_on_down", "1")];
+
 /// Enables the pod's interface and gives it its addresses and routes.
 pub(super) async fn configure(
     netns: &Netns,
@@ -17,14 +21,13 @@ pub(super) async fn configure(
     link: &Link,
     addresses: &AddResult,
 ) -> Result<(), Error> {
-    let with_ipv6 = addresses.ips.iter().any(|ip| ip.address.is_ipv6());
-    let runtime = tokio::runtime::Handle::current();
-    let opened = netns.run(|| {
-        let _entered = runtime.enter();
-        set_parameters(&link.name, with_ipv6)?;
-        Netlink::open()
-    })?;
-    let netlink = opened?;
+    let netlink = if addresses.ips.iter().any(|ip| ip.address.is_ipv6()) {
+        open_for_ipv6(netns, &link.name)?
+    } else {
+        let netlink = Netlink::open_in(netns)?;
+        netlink.announce_ipv4_only(link).await?;
+        netlink
+    };
     netlink.set_link_up(link.index).await?;
     for ip in &addresses.ips {
         netlink.add_address(link, ip.address).await?;
@@ -35,21 +38,21 @@ pub(super) async fn configure(
     Ok(())
 }
 
-/// Set before the interface is enabled, or the kernel acts on the defaults first.
-fn set_parameters(interface: &str, with_ipv6: bool) -> Result<(), podnet_netutil::Error> {
-    // Neighbours that knew an earlier owner of the address hear of the new one; where not, they find out by themselves.
-    if let Err(error) = sysctl::set_interface(Family::V4, interface, "arp_notify", "1") {
-        tracing::debug!(%error, "no gratuitous ARP");
-    }
-    if !with_ipv6 {
-        return sysctl::disable_ipv6(interface);
-    }
-    for (key, value) in
-        [("disable_ipv6", "0"), ("accept_dad", "0"), ("accept_ra", "0"), ("keep_addr_on_down", "1")]
-    {
-        sysctl::set_interface(Family::V6, interface, key, value)?;
-    }
-    Ok(())
+/// Opens a connection in the pod's namespace, and sets there what an interface with IPv6 needs before it is enabled, or
+/// the kernel acts on its defaults first.
+fn open_for_ipv6(netns: &Netns, interface: &str) -> Result<Netlink, podnet_netutil::Error> {
+    let runtime = tokio::runtime::Handle::current();
+    netns.run(|| {
+        let _entered = runtime.enter();
+        for (key, value) in IPV6_PARAMETERS {
+            sysctl::set_interface(Family::V6, interface, key, value)?;
+        }
+        // Neighbours that knew an earlier owner of an address hear of the new one; where not, they find out by themselves.
+        if let Err(error) = sysctl::set_interface(Family::V4, interface, "arp_notify", "1") {
+            tracing::debug!(%error, "no gratuitous ARP");
+        }
+        Netlink::open()
+    })?
 }
 
 /// The IPAM plugin's routes, and a default route for each family that has none where the bridge is to be the default
