@@ -301,6 +301,15 @@ mod tests {
     }
 
     #[test]
+    fn times_are_rounded_to_the_millisecond() {
+        let cases = [(1_999_999_999, "2s"), (1_000_400_000, "1s"), (1_234_567_890, "1.235s")];
+        for (nanos, expected) in cases {
+            assert_eq!(rounded(Duration::from_nanos(nanos)), expected);
+        }
+        assert!(!rounded(Duration::MAX).is_empty());
+    }
+
+    #[test]
     fn a_timeout_asks_to_try_again_later() {
         let error = ExecError::Timeout {
             plugin: PluginType::new("bridge").unwrap(),

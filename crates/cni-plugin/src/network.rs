@@ -104,7 +104,8 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::VerbTooNew`] before 0.4.0; [`Error::Cache`] if what is cached is corrupt;
-    /// [`Error::Refused`] if there was no ADD, or no plugin could be asked; [`Error::Plugin`] for the first that objects.
+    /// [`Error::Refused`] if there was no ADD, or no plugin could be asked; [`Error::Plugin`] for the
+    /// first that objects.
     pub async fn check(&self, conf: &RuntimeConf) -> Result<(), Error> {
         let refused = |error| self.refused(Verb::Check, conf, error);
         let cached = self.cached_attachment(conf).await;

@@ -20,8 +20,9 @@ const MEMORY: u64 = 256 << 20;
 
 /// A host with a pod, and a runtime whose plugins are fake.
 struct Bed {
-    host: TestHost,
+    // Before the host whose folder it is in.
     pod: Pod,
+    host: TestHost,
     plugins: FakePlugins,
     cni: Cni,
 }
@@ -38,7 +39,7 @@ impl Bed {
         let cache = ResultCache::new(host.folder().join("cache"));
         let mut cni = Cni::new(Arc::new(exec), cache);
         cni.timeout = DEADLINE;
-        Self { host, pod, plugins, cni }
+        Self { pod, host, plugins, cni }
     }
 
     fn network(&self) -> Network {

@@ -26,8 +26,9 @@ fi
 
 /// A host with a pod, and the folder of an IPAM program that notes how it is called.
 struct Bed {
-    host: TestHost,
+    // Before the host whose folder it is in.
     pod: Pod,
+    host: TestHost,
     config: Value,
 }
 
@@ -43,7 +44,7 @@ impl Bed {
             "isGateway": true, "unknown": ["to", "bridge"],
             "ipam": { "type": "noting-ipam", "own": 1 },
         });
-        Self { host, pod, config }
+        Self { pod, host, config }
     }
 
     /// Calls `podnet-cni bridge` and waits for its end.

@@ -28,6 +28,16 @@ async fn the_deadline_ends_the_plugin_and_its_descendants() {
 }
 
 #[tokio::test]
+async fn a_call_may_be_given_less_and_still_tells_what_was_on_stderr() {
+    let bed = Bed::with(FAMILY);
+    let limit = Duration::from_millis(600);
+    let error = bed.exec.run_within(&bed.plugin, &request(Verb::Add), limit).await.unwrap_err();
+    let expected = "not done after 600ms, killed with its children; stderr: waiting for the lock";
+    assert!(error.to_string().ends_with(expected), "{error}");
+    all_gone(&bed.pids("pids")).await;
+}
+
+#[tokio::test]
 async fn a_dropped_future_ends_the_plugin_and_its_descendants() {
     let bed = Bed::with(FAMILY);
     let request = request(Verb::Add);

@@ -10,7 +10,7 @@ use podnet_cni_invoke::{ProcessExec, SearchPath};
 use podnet_cni_plugin::{CapabilityArgs, Cni, Error, Network, ResultCache, RuntimeConf};
 use podnet_cni_spec::{AddResult, CniArgs, ContainerId, InterfaceName, NetworkConfigList};
 use podnet_testkit::{Pod, TestHost};
-use podnet_tests::programs::peer;
+use podnet_tests::programs::{peer, skip};
 use serde_json::{Value, json};
 
 use super::cached;
@@ -54,6 +54,10 @@ impl Bed {
     /// None, and the test noted as skipped, where one of the programs is missing.
     pub(super) fn new(programs: &[&str], test: &str) -> Option<Self> {
         let folder = |program: &&str| Some(peer(program, test)?.parent()?.to_owned());
+        if !Path::new(IPTABLES).exists() {
+            skip(test, "iptables, which the Go programs run, is not installed (package iptables)");
+            return None;
+        }
         let mut folders = programs.iter().map(folder).collect::<Option<BTreeSet<_>>>()?;
         let search_path = SearchPath::new(folders.pop_first().into_iter().collect());
         let host = TestHost::new().unwrap();

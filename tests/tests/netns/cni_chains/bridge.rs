@@ -57,16 +57,21 @@ fn cni_bridge_alone_in_every_version_and_with_both_ipams() {
     }
 }
 
+fn with_ports_and_limits(bed: &Bed, chained: &[Value], versions: &[&str]) {
+    let plugins = [&[bridge(&bed.host_local())], chained].concat();
+    let chain = Chain { capability_args: capability_args(), ..Chain::new(plugins.into()) };
+    bed.live_through(&chain, versions, |pod, result| {
+        let _page = pod.serve((result.ips[0].address.ip(), 80).into(), "hello").unwrap();
+        assert_eq!(probe::fetch("10.4.0.1:8080".parse().unwrap()).unwrap(), "hello");
+    });
+}
+
 #[test]
 fn cni_bridge_portmap_bandwidth_tuning_firewall() {
     let programs = ["bridge", "portmap", "bandwidth", "tuning", "firewall", "host-local"];
     let test = "cni_bridge_portmap_bandwidth_tuning_firewall";
     let Some(bed) = Bed::new(&programs, test) else { return };
-    let mut plugins = chained();
-    plugins.insert(0, bridge(&bed.host_local()));
-    let chain = Chain { capability_args: capability_args(), ..Chain::new(plugins.into()) };
-    bed.live_through(&chain, &["0.4.0", "1.0.0"], |pod, result| {
-        let _page = pod.serve((result.ips[0].address.ip(), 80).into(), "hello").unwrap();
-        assert_eq!(probe::fetch("10.4.0.1:8080".parse().unwrap()).unwrap(), "hello");
-    });
+    // Chains came with 0.3.0, firewall with 0.4.0.
+    with_ports_and_limits(&bed, &chained()[..3], &["0.3.0", "0.3.1"]);
+    with_ports_and_limits(&bed, &chained(), &["0.4.0", "1.0.0"]);
 }
