@@ -5,6 +5,7 @@
 //! itself, an ADD after a crash mends what the dead one left, and DEL needs neither the namespace nor prevResult.
 
 mod check;
+mod gc;
 mod host_side;
 mod plan;
 mod pod_side;
@@ -21,6 +22,7 @@ use crate::label::Label;
 use plan::Plan;
 
 pub use check::check;
+pub use gc::gc;
 
 /// Attaches a pod to the bridge, which is made where there is none.
 ///

@@ -58,8 +58,10 @@ impl BuiltinExec {
             ("host-local", Verb::Add) => self.host.addresses.add(request).await.map(Some),
             ("host-local", Verb::Del) => self.host.addresses.del(request).await.map(|()| None),
             ("host-local", Verb::Check) => self.host.addresses.check(request).await.map(|()| None),
-            // There is nothing that could keep it from enabling an interface.
-            ("loopback", Verb::Status) => Ok(None),
+            // Nothing of it outlives a pod, and nothing could keep it from enabling an interface.
+            ("loopback", Verb::Gc | Verb::Status) => Ok(None),
+            ("bridge", Verb::Gc) => bridge::gc(&self.host, self, request).await.map(|()| None),
+            ("host-local", Verb::Gc) => self.host.addresses.gc(request).await.map(|()| None),
             ("bridge", Verb::Status) => bridge::status(self, request).await.map(|()| None),
             ("host-local", Verb::Status) => host_local::status(request).map(|()| None),
             (_, verb) => Err(Error::VerbNotSupported { plugin: plugin.clone(), verb }),

@@ -63,6 +63,13 @@ impl<'a> Ipam<'a> {
         }
     }
 
+    pub(crate) async fn gc(&self) -> Result<(), Error> {
+        match &self.plugin {
+            Some(plugin) => self.run(plugin, Verb::Gc).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) async fn status(&self) -> Result<(), Error> {
         match &self.plugin {
             Some(plugin) => self.run(plugin, Verb::Status).await.map(drop),

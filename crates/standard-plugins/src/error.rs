@@ -91,6 +91,11 @@ pub enum Error {
         /// What is wrong with its value.
         reason: String,
     },
+    /// GC was asked for without the list of valid attachments.
+    #[error(
+        "GC needs cni.dev/valid-attachments, the list of attachments to keep, in the configuration"
+    )]
+    NoValidAttachments,
     /// CHECK was asked for without the result of ADD.
     #[error("CHECK needs prevResult, the result of ADD, in the configuration")]
     NoPrevResult,
@@ -283,6 +288,7 @@ impl Error {
             | Error::VerbNotSupported { .. }
             | Error::InvalidIpArgument(_) => ErrorCode::INVALID_ENVIRONMENT,
             Error::InvalidOption { .. }
+            | Error::NoValidAttachments
             | Error::NoPrevResult
             | Error::MissingIpam
             | Error::NoRanges

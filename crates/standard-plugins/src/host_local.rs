@@ -32,6 +32,7 @@ mod allocate;
 mod check;
 mod config;
 mod del;
+mod gc;
 mod index;
 mod position;
 mod range;
@@ -112,6 +113,17 @@ impl HostLocal {
         let owner = Owner::new(request.attachment()?);
         let expected = check::expected(&Config::new(request)?, request)?;
         self.on_store(request, move |access| check::check(&expected, &owner, access)).await
+    }
+
+    /// Releases the addresses of every attachment that is not in the request's list of valid ones (CNI 1.1.0, section 2,
+    /// GC). Nobody may add or delete an attachment of the network meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::NoValidAttachments`] without that list: a missing list is not an empty one; [`Error::NotReleased`];
+    /// [`Error::Lock`], [`Error::StoreBusy`].
+    pub async fn gc(&self, request: &Request) -> Result<(), Error> {
+        let valid = request.config.valid_attachments()?.ok_or(Error::NoValidAttachments)?;
+        self.on_store(request, move |access| gc::gc(&valid, access)).await
     }
 
     /// Does the work of one request on its network's store. Requests on one store take turns here, so that many of them

@@ -207,11 +207,3 @@ fn cni_a_plugin_that_changes_nothing_passes_the_result_on() {
     let cni = podnet_tests::Cni { host: &bed.host, program, arguments, path, config };
     assert_eq!(cni.call("ADD", "w1", bed.pod.path()).ok(), given);
 }
-
-#[test]
-fn cni_a_plugin_that_cannot_collect_says_so() {
-    let bed = Bed::new();
-    let mut config = bed.config.clone();
-    config["cni.dev/valid-attachments"] = json!([]);
-    assert_eq!(bed.code("GC", &config), 4);
-}

@@ -359,3 +359,24 @@ fn an_operators_bridge_is_taken_as_it_is_and_refuses_router_advertisements() {
     })
     .unwrap();
 }
+
+#[test]
+fn gc_removes_what_no_valid_attachment_holds_and_keeps_the_rest() {
+    let host = TestHost::new().unwrap();
+    let (web, gone) = (host.add_pod("web").unwrap(), host.add_pod("gone").unwrap());
+    let mut bridge = ours(&host, "bridge", bridge_config(&host, "1.1.0"));
+    bridge.call("ADD", "w1", web.path()).ok();
+    bridge.call("ADD", "g1", gone.path()).ok();
+    let (code, message) = bridge.call("GC", "", Path::new("")).error();
+    assert!(code == 7 && message.contains("cni.dev/valid-attachments"), "{code} {message}");
+    assert_eq!(ports(&host).len(), 2);
+
+    bridge.config["cni.dev/valid-attachments"] = json!([{ "containerID": "w1", "ifname": "eth0" }]);
+    bridge.call("GC", "", Path::new("")).ok();
+    assert!(has_eth0(&host, &web) && !has_eth0(&host, &gone));
+    let store = host.networks_dir().join("net");
+    assert!(store.join("10.1.0.2").exists() && !store.join("10.1.0.3").exists());
+    bridge.config["cni.dev/valid-attachments"] = json!([]);
+    bridge.call("GC", "", Path::new("")).ok();
+    assert!(ports(&host).is_empty() && !store.join("10.1.0.2").exists());
+}

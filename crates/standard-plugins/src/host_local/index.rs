@@ -59,6 +59,14 @@ impl Index {
         self.entries.get(&position).map(|entry| &entry.record)
     }
 
+    /// Every address whose owner is known.
+    pub(super) fn owned(&self) -> impl Iterator<Item = (Position, &Owner)> {
+        self.entries.iter().filter_map(|(position, entry)| match &entry.record {
+            Record::Owned(owner) => Some((*position, owner)),
+            Record::Empty | Record::Foreign => None,
+        })
+    }
+
     pub(super) fn holdings(&self, owner: &Owner) -> Holdings {
         let unnamed = owner.without_interface();
         Holdings { named: self.owned_by(owner), unnamed: self.owned_by(&unnamed) }
