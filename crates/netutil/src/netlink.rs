@@ -3,9 +3,12 @@
 mod ext_ack;
 mod request;
 
+use std::sync::Arc;
+
 use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::Handle;
 use rtnetlink::sys::AsyncSocket as _;
+use tokio::sync::Mutex;
 
 use crate::error::Error;
 use crate::netns::Netns;
@@ -18,6 +21,8 @@ use crate::netns::Netns;
 #[derive(Clone, Debug)]
 pub struct Netlink {
     handle: Handle,
+    /// The kernel makes one listing at a time on a socket and refuses a second with EBUSY.
+    listing: Arc<Mutex<()>>,
 }
 
 impl Netlink {
@@ -38,7 +43,7 @@ impl Netlink {
         // Keeps the refused request out of the error: only the kernel's words are of use.
         socket.set_cap_ack(true).map_err(Error::Socket)?;
         tokio::spawn(connection);
-        Ok(Self { handle })
+        Ok(Self { handle, listing: Arc::default() })
     }
 
     /// Opens a connection in `netns`, by way of a thread that ends there.
@@ -74,7 +79,7 @@ impl Netlink {
         message: &RouteNetlinkMessage,
         action: impl FnOnce() -> String,
     ) -> Result<Vec<RouteNetlinkMessage>, Error> {
-        request::dump(&self.handle, message)
+        request::dump(&self.handle, &self.listing, message)
             .await
             .map_err(|source| Error::Netlink { action: action(), source })
     }

@@ -82,6 +82,20 @@ pub fn set_interface(family: Family, interface: &str, key: &str, value: &str) ->
     fs::write(&path, value).map_err(|source| interface_failed("write", &path, source))
 }
 
+/// Lets the host pass packets of a family on between its interfaces.
+///
+/// # Errors
+/// [`Error::Sysctl`].
+pub fn enable_forwarding(family: Family) -> Result<(), Error> {
+    set(
+        match family {
+            Family::V4 => "net/ipv4/ip_forward",
+            Family::V6 => "net/ipv6/conf/all/forwarding",
+        },
+        "1",
+    )
+}
+
 fn interface_path(family: Family, interface: &str, key: &str) -> PathBuf {
     Path::new("/proc/sys/net").join(family.folder()).join("conf").join(interface).join(key)
 }

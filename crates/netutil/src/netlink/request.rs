@@ -2,7 +2,7 @@
 //!
 //! rtnetlink's own `execute()` hides acknowledgements and reads a closed connection as success; nothing here uses it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use netlink_packet_core::{
@@ -10,6 +10,8 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::Handle;
+use rustix::io::Errno;
+use tokio::sync::Mutex;
 
 use super::ext_ack;
 use crate::error::RequestError;
@@ -18,6 +20,8 @@ use crate::error::RequestError;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 /// With one writer churning links a third of all dumps is interrupted; sixteen in a row are not.
 const DUMP_ATTEMPTS: u32 = 16;
+/// A listing that nobody waits for ends by itself, as soon as it is read.
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 /// Asks for a change and returns what the kernel sent back before its acknowledgement.
 pub(super) async fn acknowledged(
@@ -32,13 +36,16 @@ pub(super) async fn acknowledged(
     }
 }
 
-/// Reads a listing, again if it changed while it was read.
+/// Reads a listing when it is its turn on the socket, and again if it changed while it was read.
 pub(super) async fn dump(
     handle: &Handle,
+    turns: &Mutex<()>,
     message: &RouteNetlinkMessage,
 ) -> Result<Vec<RouteNetlinkMessage>, RequestError> {
+    let turn = tokio::time::timeout(ANSWER_DEADLINE, turns.lock()).await;
+    let _turn = turn.map_err(|_| RequestError::TimedOut(ANSWER_DEADLINE.as_secs()))?;
     for _ in 0..DUMP_ATTEMPTS {
-        let answer = exchange(handle, message.clone(), NLM_F_REQUEST | NLM_F_DUMP).await?;
+        let answer = exchange_when_free(handle, message).await?;
         match answer.end {
             End::DumpDone { interrupted: false } => return Ok(answer.messages),
             End::DumpDone { interrupted: true } => {}
@@ -46,6 +53,24 @@ pub(super) async fn dump(
         }
     }
     Err(RequestError::DumpInterrupted { attempts: DUMP_ATTEMPTS })
+}
+
+/// Asks again as long as the socket still makes a listing for somebody who has stopped waiting for it.
+async fn exchange_when_free(
+    handle: &Handle,
+    message: &RouteNetlinkMessage,
+) -> Result<Answer, RequestError> {
+    let begun = Instant::now();
+    loop {
+        match exchange(handle, message.clone(), NLM_F_REQUEST | NLM_F_DUMP).await {
+            Err(RequestError::Kernel { errno: Errno::BUSY, .. })
+                if begun.elapsed() < ANSWER_DEADLINE =>
+            {
+                tokio::time::sleep(BUSY_PAUSE).await;
+            }
+            answer => return answer,
+        }
+    }
 }
 
 struct Answer {

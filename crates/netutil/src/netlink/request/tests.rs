@@ -1,6 +1,8 @@
 //! The request layer against a live kernel: a connection that dies, listings that change, refusals with words.
 
-use futures_util::stream;
+use std::task::Poll;
+
+use futures_util::{FutureExt as _, stream};
 use netlink_packet_core::{DoneMessage, NetlinkHeader};
 use netlink_packet_route::link::LinkMessage;
 use rtnetlink::LinkBridge;
@@ -39,7 +41,7 @@ fn a_listing_cut_short_is_an_error() {
     in_own_netns(async || {
         let (connection, handle, _) = rtnetlink::new_connection().unwrap();
         drop(connection);
-        let answer = dump(&handle, &get_links()).await;
+        let answer = dump(&handle, &Mutex::default(), &get_links()).await;
         assert!(matches!(answer, Err(RequestError::ConnectionEnded)));
         let cut_short = collect(stream::iter([NetlinkMessage::from(get_links())])).await;
         assert!(matches!(cut_short, Err(RequestError::ConnectionEnded)));
@@ -109,5 +111,60 @@ fn a_taken_name_is_told_from_other_refusals() {
         assert!(again.is_already_there() && !again.is_gone());
         let missing = netlink.require_link("br1").await.unwrap_err();
         assert!(matches!(&missing, Error::NoSuchLink(name) if name == "br1"));
+    });
+}
+
+/// A hundred links: more than the kernel puts into one message.
+async fn crowded() -> Netlink {
+    let netlink = Netlink::open().unwrap();
+    for number in 0..100 {
+        netlink.create_bridge(&format!("br{number}"), MAC).await.unwrap();
+    }
+    netlink
+}
+
+/// Lets the connection send what it has, but not yet hear that there is something to read: `tokio::task::yield_now` would
+/// wait for that.
+async fn yield_turns(turns: usize) {
+    for _ in 0..turns {
+        let mut yielded = false;
+        std::future::poll_fn(|context| {
+            context.waker().wake_by_ref();
+            if std::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+#[test]
+fn listings_that_are_asked_for_at_once_are_all_made() {
+    in_own_netns(async || {
+        let netlink = crowded().await;
+        let list = |turns: usize| {
+            let netlink = netlink.clone();
+            tokio::spawn(async move {
+                yield_turns(turns).await;
+                netlink.links().await
+            })
+        };
+        let listings = futures_util::future::join_all((0..20).map(list)).await;
+        assert!(listings.into_iter().all(|links| links.unwrap().unwrap().len() == 101));
+    });
+}
+
+#[test]
+fn a_listing_that_nobody_waits_for_any_longer_does_not_disturb_the_next() {
+    in_own_netns(async || {
+        let netlink = crowded().await;
+        let task = tokio::spawn(async move {
+            for turns in 0..10 {
+                let mut abandoned = Box::pin(netlink.links());
+                assert!((&mut abandoned).now_or_never().is_none(), "it ends at once");
+                yield_turns(turns).await;
+                drop(abandoned);
+                assert_eq!(netlink.links().await.unwrap().len(), 101);
+            }
+        });
+        task.await.unwrap();
     });
 }
