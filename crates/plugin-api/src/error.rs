@@ -119,6 +119,21 @@ impl Error {
     pub fn pod_status(pod: &PodSandbox, cause: impl Into<BoxError>) -> Self {
         Self::PodStatus { pod: pod.to_string(), source: cause.into() }
     }
+
+    /// Why, without what was tried and on which pod.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Init { source, .. }
+            | Self::Event { source, .. }
+            | Self::PodStatus { source, .. } => Chain(source.as_ref()).to_string(),
+            Self::AlreadyInitialised { .. } => "the plugin is initialised already".to_owned(),
+            Self::NotReady { reason, .. } => reason.to_string(),
+            Self::NoNetns { .. } => {
+                "it has no network namespace: give the path of one that exists".to_owned()
+            }
+            Self::SetUp { causes, .. } | Self::TearDown { causes, .. } => causes.to_string(),
+        }
+    }
 }
 
 /// One or more errors, in the order in which they happened.

@@ -9,7 +9,10 @@ pub enum Event {
     /// The node has been assigned a subnet for its pods, or another one than before.
     ///
     /// In a cluster the controller manager assigns it and it arrives some time after the start; on a node of its own
-    /// it comes from `--pod-cidr`. Source: kubelet event `pod-cidr-change` with its detail `pod-cidr`.
+    /// it comes from `--pod-cidr`.
+    ///
+    /// It concerns the pods that are set up afterwards. Those that run keep their addresses and connections until they
+    /// are torn down. Source: kubelet event `pod-cidr-change` with its detail `pod-cidr`.
     PodCidrChange {
         /// The subnet, or one of each family.
         cidrs: PodCidrs,

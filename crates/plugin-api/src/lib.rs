@@ -20,7 +20,10 @@
 //! );
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//! How to write a plugin is told, with two of them, at [`NetworkPlugin`].
+//! How to write a plugin is told, with two of them, at [`NetworkPlugin`]; a runtime calls it through a [`PluginManager`].
+//!
+//! # Features
+//! `metrics`: the manager counts its operations for Prometheus. Off by default.
 
 pub mod plugin;
 
@@ -39,6 +42,8 @@ pub mod error;
 pub mod status;
 
 pub mod selection;
+pub mod plugin_manager;
+pub mod node_cidr;
 
 mod charset;
 mod nearest;
@@ -51,7 +56,9 @@ pub use event::Event;
 pub use futures_core::future::BoxFuture;
 pub use mtu::{InvalidMtu, Mtu};
 pub use name::{InvalidPluginName, NameRule, PluginName};
+pub use node_cidr::{NodeCidrAllocator, NodeCidrError, NodeCidrRange, NodeMaskSizes};
 pub use plugin::NetworkPlugin;
+pub use plugin_manager::{Deadlines, ManagerError, Operation, PluginManager, Undo};
 pub use pod::{InvalidPod, PodSandbox};
 pub use pod_cidr::{InvalidPodCidr, PodCidr, PodCidrs};
 pub use port_mapping::{PortMapping, Protocol};
@@ -60,3 +67,7 @@ pub use selection::{
 };
 pub use settings::{HairpinMode, Settings, UnknownHairpinMode};
 pub use status::{NotReady, NotReadyReason, PodNetworkStatus};
+
+/// The library whose registry [`PluginManager::with_metrics`] takes.
+#[cfg(feature = "metrics")]
+pub use prometheus_client;
