@@ -49,6 +49,14 @@ pub(crate) fn bridge(config: &BridgeConfig<'_>) -> Result<PluginConfig, CniError
     }))
 }
 
+/// Has the bridge plugin leave cbr0's addresses alone, which kubenet then sees to.
+///
+/// While cbr0 carries the gateways of two pod CIDRs, the plugin (the Go one too, depending on their order) would refuse
+/// the pod for an address that it does not know. The pod gets the gateway that the configuration of host-local names.
+pub(crate) fn leave_addresses_alone(bridge: &mut PluginConfig) {
+    bridge.set("isGateway", Value::Bool(false));
+}
+
 fn ipam(config: &BridgeConfig<'_>) -> Value {
     let mut ipam = json!({ "type": "host-local", "dataDir": config.networks_dir });
     let Some(cidrs) = config.pod_cidrs else { return ipam };

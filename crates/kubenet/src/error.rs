@@ -1,8 +1,10 @@
 //! Why kubenet could not do what it was asked.
 
+use std::path::PathBuf;
+
 use podnet_cni_invoke::ExecError;
 use podnet_cni_spec::{CniError, InvalidName};
-use podnet_plugin_api::Mtu;
+use podnet_plugin_api::{Mtu, PodCidr};
 
 /// A cause that an operation of kubenet failed from.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,19 @@ pub enum Error {
     MtuTooSmallForIpv6 {
         /// The MTU in use, in bytes.
         mtu: Mtu,
+    },
+    /// The pod CIDR has addresses in common with an earlier one that pods still use.
+    #[error(
+        "pod CIDR {cidr} overlaps {earlier}, of which pods of this node still have addresses: tear down those that {store} names, or choose another pod CIDR",
+        store = store.display()
+    )]
+    PodCidrOverlaps {
+        /// The pod CIDR in force.
+        cidr: PodCidr,
+        /// The earlier one.
+        earlier: PodCidr,
+        /// The folder with a file for each address.
+        store: PathBuf,
     },
     /// An MTU that was found on the host is out of range.
     #[error(transparent)]

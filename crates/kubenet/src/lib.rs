@@ -39,6 +39,7 @@ mod node;
 mod config;
 mod pod;
 mod bridge;
+mod gateways;
 pub mod error;
 
 pub use error::Error;

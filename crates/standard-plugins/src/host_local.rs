@@ -37,6 +37,7 @@ mod index;
 mod position;
 mod range;
 mod record;
+mod reserved;
 mod resolv_conf;
 mod stamp;
 mod store;
@@ -44,6 +45,7 @@ mod taken;
 
 pub use allocate::AllocationError;
 pub use range::RangeError;
+pub use reserved::{lock_store, reserved_addresses};
 
 /// How long a request waits for a store, unless told otherwise.
 const WAIT: Duration = Duration::from_secs(5);

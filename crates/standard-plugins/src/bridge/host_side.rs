@@ -83,7 +83,7 @@ pub(super) async fn ensure_gateway(
     for ip in ips {
         let wanted = gateway_address(ip)?;
         ensure_address(netlink, plan, bridge, &present, wanted).await?;
-        enable_forwarding(Family::of(&wanted))?;
+        sysctl::enable_forwarding(Family::of(&wanted))?;
     }
     Ok(())
 }
@@ -149,14 +149,6 @@ fn conflicts(present: &Address, wanted: IpNetwork) -> bool {
         (IpNetwork::V6(has), IpNetwork::V6(wanted)) => has.overlaps(wanted),
         _ => false,
     }
-}
-
-fn enable_forwarding(family: Family) -> Result<(), Error> {
-    let key = match family {
-        Family::V4 => "net/ipv4/ip_forward",
-        Family::V6 => "net/ipv6/conf/all/forwarding",
-    };
-    Ok(sysctl::set(key, "1")?)
 }
 
 #[cfg(test)]

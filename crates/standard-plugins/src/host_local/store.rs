@@ -38,20 +38,24 @@ pub(super) struct Access<'a> {
 impl<'a> Access<'a> {
     /// Opens the store, and makes it if there is none.
     pub(super) fn create(self) -> Result<Store<'a>, Error> {
-        if let Some(lock) = lock(self.dir, self.wait)? {
-            return Store::new(lock, self);
-        }
-        let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(self.dir);
-        made.map_err(|source| refused("make directory", self.dir, source))?;
-        let lock = lock(self.dir, self.wait)?
-            .ok_or_else(|| refused("open directory", self.dir, io::ErrorKind::NotFound.into()))?;
-        Store::new(lock, self)
+        Store::new(lock_or_make(self.dir, self.wait)?, self)
     }
 
     /// Opens the store if there is one.
     pub(super) fn open(self) -> Result<Option<Store<'a>>, Error> {
         lock(self.dir, self.wait)?.map(|lock| Store::new(lock, self)).transpose()
     }
+}
+
+/// Locks the store in `dir`, which is made if it is missing.
+pub(super) fn lock_or_make(dir: &Path, wait: Duration) -> Result<FileLock, Error> {
+    if let Some(lock) = lock(dir, wait)? {
+        return Ok(lock);
+    }
+    let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(dir);
+    made.map_err(|source| refused("make directory", dir, source))?;
+    let missing = || refused("open directory", dir, io::ErrorKind::NotFound.into());
+    lock(dir, wait)?.ok_or_else(missing)
 }
 
 /// Locks the store in `dir`; `None` if there is no such directory.
@@ -65,7 +69,7 @@ fn lock(dir: &Path, wait: Duration) -> Result<Option<FileLock>, LockError> {
     }
 }
 
-fn refused(action: &'static str, path: &Path, source: io::Error) -> Error {
+pub(super) fn refused(action: &'static str, path: &Path, source: io::Error) -> Error {
     Error::Store { action, path: path.to_owned(), source }
 }
 
@@ -228,7 +232,8 @@ impl<'a> Store<'a> {
     }
 }
 
-fn address_in(text: &str) -> Option<Position> {
+/// The address that a file's name or content is, if it is one.
+pub(super) fn address_in(text: &str) -> Option<Position> {
     text.trim().parse::<IpAddr>().ok().map(Position::from)
 }
 
