@@ -15,5 +15,7 @@ mod cni_flavour;
 mod cni_rules;
 mod command;
 mod kubenet;
+mod plugin_manager;
+mod pod_cidr_change;
 mod programs;
 mod store_with_go;
