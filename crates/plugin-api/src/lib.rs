@@ -34,6 +34,7 @@ pub mod bandwidth;
 
 pub mod event;
 pub mod mtu;
+pub mod node_cidr;
 pub mod pod_cidr;
 pub mod settings;
 
@@ -43,7 +44,6 @@ pub mod status;
 
 pub mod selection;
 pub mod plugin_manager;
-pub mod node_cidr;
 
 mod charset;
 mod nearest;
@@ -56,6 +56,7 @@ pub use event::Event;
 pub use futures_core::future::BoxFuture;
 pub use mtu::{InvalidMtu, Mtu};
 pub use name::{InvalidPluginName, NameRule, PluginName};
+pub use nearest::nearest;
 pub use node_cidr::{NodeCidrAllocator, NodeCidrError, NodeCidrRange, NodeMaskSizes};
 pub use plugin::NetworkPlugin;
 pub use plugin_manager::{Deadlines, ManagerError, Operation, PluginManager, Undo};

@@ -3,7 +3,15 @@
 /// The one of `names` that differs least from `wanted`, if it is near enough to be meant.
 ///
 /// Near is up to a third of the letters, and at least one; upper and lower case are the same.
-pub(crate) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+///
+/// ```
+/// use podnet_plugin_api::nearest;
+///
+/// assert_eq!(nearest("kubnet", ["cni", "kubenet"].into_iter()), Some("kubenet"));
+/// assert_eq!(nearest("weave", ["cni", "kubenet"].into_iter()), None);
+/// ```
+#[must_use]
+pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (wanted.chars().count() / 3).max(1);
     let with_distance = names.map(|name| (distance(wanted, name), name));
     with_distance.filter(|(distance, _)| *distance <= limit).min().map(|(_, name)| name)

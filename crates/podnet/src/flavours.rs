@@ -1,32 +1,72 @@
-//! The flavours that this build has, as candidates for selection.
+//! The flavours that this build has, and the plugins of each on this node.
 
+use std::fmt;
 use std::sync::Arc;
 
-use podnet_plugin_api::{Candidate, NetworkPlugin};
+use podnet_plugin_api::NetworkPlugin;
 
 use crate::options::NodeOptions;
+use crate::registry::{FoundPlugin, Registry};
 
-/// Where a flavour that is part of this build was found.
-const BUILT_IN: &str = "built in";
+/// A kind of network plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Flavour {
+    /// Leaves pods to the runtime.
+    Noop,
+    /// Runs the CNI plugins of a network configuration.
+    Cni,
+    /// Connects pods to the bridge `cbr0`.
+    Kubenet,
+    /// A program that is called for each pod.
+    Exec,
+}
+
+impl Flavour {
+    /// The flavour as people write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Noop => "no-op",
+            Self::Cni => "cni",
+            Self::Kubenet => "kubenet",
+            Self::Exec => "exec",
+        }
+    }
+}
+
+impl fmt::Display for Flavour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
 
 /// Every network plugin that a node with these options could use, made but not initialised.
 ///
-/// Touches nothing.
+/// Looks into the folder of exec plugins, and changes and executes nothing.
 #[must_use]
+pub fn probe(options: &NodeOptions) -> Registry {
+    #[cfg_attr(not(feature = "exec"), expect(unused_mut, reason = "only exec adds to it"))]
+    let mut registry = Registry::new(built_in(options));
+    #[cfg(feature = "exec")]
+    registry.add_exec(&options.network_plugin_dir);
+    registry
+}
+
 #[cfg_attr(
     not(any(feature = "cni", feature = "kubenet")),
     expect(unused_variables, reason = "the no-op plugin has no options")
 )]
-pub fn probe(options: &NodeOptions) -> Vec<Candidate> {
-    let plugins: Vec<Arc<dyn NetworkPlugin>> = vec![
+fn built_in(options: &NodeOptions) -> Vec<FoundPlugin> {
+    let plugins: Vec<(Flavour, Arc<dyn NetworkPlugin>)> = vec![
         #[cfg(feature = "noop")]
-        Arc::new(podnet_noop_plugin::NoopPlugin),
+        (Flavour::Noop, Arc::new(podnet_noop_plugin::NoopPlugin)),
         #[cfg(feature = "cni")]
-        cni(options),
+        (Flavour::Cni, cni(options)),
         #[cfg(feature = "kubenet")]
-        kubenet(options),
+        (Flavour::Kubenet, kubenet(options)),
     ];
-    plugins.into_iter().map(|plugin| Candidate::new(BUILT_IN, plugin)).collect()
+    plugins.into_iter().map(|(flavour, plugin)| FoundPlugin::built_in(flavour, plugin)).collect()
 }
 
 #[cfg(feature = "cni")]

@@ -1,7 +1,7 @@
 //! Network plugins for pods: a node's options, named as the kubelet's flags, and the plugin that they choose.
 //!
 //! A crate of its own because a runtime wants one dependency and one call, whichever flavours it offers; each flavour
-//! is a Cargo feature (`noop`, `cni`, `kubenet`), and with `clap` the options are arguments of a command.
+//! is a Cargo feature (`noop`, `cni`, `kubenet`, `exec`), and with `clap` the options are arguments of a command.
 //!
 //! # Example
 //! The three things that a runtime does: it starts the plugin, sets pods up and tears them down.
@@ -32,10 +32,13 @@
 pub mod options;
 #[cfg(feature = "cni")]
 pub mod bin_dirs;
+pub mod non_masquerade;
+pub mod config;
 
 pub mod rules;
 
 pub mod flavours;
+pub mod registry;
 pub mod start;
 
 #[doc(no_inline)]
@@ -44,6 +47,9 @@ pub use podnet_plugin_api as plugin_api;
 #[cfg(feature = "cni")]
 #[doc(no_inline)]
 pub use podnet_cni_plugin as cni;
+#[cfg(feature = "exec")]
+#[doc(no_inline)]
+pub use podnet_exec_plugin as exec;
 #[cfg(feature = "kubenet")]
 #[doc(no_inline)]
 pub use podnet_kubenet as kubenet;
@@ -53,12 +59,15 @@ pub use podnet_noop_plugin as noop;
 
 #[cfg(feature = "cni")]
 pub use bin_dirs::BinDirs;
-pub use flavours::probe;
+pub use config::{ConfigError, ConfigFile};
+pub use flavours::{Flavour, probe};
+pub use non_masquerade::NonMasqueradeCidrs;
 pub use options::NodeOptions;
 pub use podnet_plugin_api::{
-    Candidate, HairpinMode, NetworkPlugin, NotReady, PodCidrs, PodNetworkStatus, PodSandbox,
+    HairpinMode, NetworkPlugin, NotReady, PodCidrs, PodNetworkStatus, PodSandbox,
 };
 #[cfg(feature = "cni")]
 pub use podnet_standard_plugins::PluginChoice;
+pub use registry::{FoundPlugin, Registry, SelectionError};
 pub use rules::{NodePlan, OptionsError, OptionsWarning, Subnet};
 pub use start::{Error, start};

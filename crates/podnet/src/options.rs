@@ -8,7 +8,11 @@ use podnet_standard_plugins::PluginChoice;
 
 #[cfg(feature = "cni")]
 use crate::bin_dirs::BinDirs;
+use crate::non_masquerade::NonMasqueradeCidrs;
 
+/// Where the kubelet looked for exec plugins unless told otherwise.
+#[cfg(feature = "exec")]
+const PLUGIN_DIR: &str = "/usr/libexec/kubernetes/kubelet-plugins/net/exec";
 /// Where runtimes look for network configurations unless told otherwise.
 #[cfg(feature = "cni")]
 const CONF_DIR: &str = "/etc/cni/net.d";
@@ -29,9 +33,19 @@ const CONF_DIR: &str = "/etc/cni/net.d";
 #[cfg_attr(feature = "clap", derive(clap::Args), command(next_help_heading = "Node options"))]
 #[non_exhaustive]
 pub struct NodeOptions {
-    /// The network plugin to use: cni, kubenet, or nothing for the no-op plugin
+    /// The network plugin to use: cni, kubenet, the name of an exec plugin, exec for the only one of its folder, or
+    /// nothing for the no-op plugin
     #[cfg_attr(feature = "clap", arg(long, global = true, value_name = "NAME"))]
     pub network_plugin: Option<String>,
+
+    /// The folder with exec plugins: the plugin NAME is the program DIR/NAME/NAME, and VENDOR/NAME is
+    /// DIR/VENDOR~NAME/NAME
+    #[cfg(feature = "exec")]
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, global = true, value_name = "DIR", default_value = PLUGIN_DIR)
+    )]
+    pub network_plugin_dir: PathBuf,
 
     /// The MTU of the pod network in bytes, for kubenet only; 0 takes the smallest of the host's enabled interfaces
     #[cfg_attr(
@@ -43,6 +57,37 @@ pub struct NodeOptions {
     /// The subnet for this node's pods, such as 10.244.0.0/24; one of each family separated by a comma
     #[cfg_attr(feature = "clap", arg(long, global = true, value_name = "CIDR[,CIDR]"))]
     pub pod_cidr: Option<PodCidrs>,
+
+    /// Whether this node takes its subnet out of the cluster's, the first free one, as the controller manager gives it;
+    /// with --cluster-cidr and instead of --pod-cidr
+    #[cfg_attr(
+        feature = "clap",
+        arg(
+            long,
+            global = true,
+            value_name = "BOOL",
+            default_value_t = false,
+            action = clap::ArgAction::Set,
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "true",
+        )
+    )]
+    pub allocate_node_cidrs: bool,
+
+    /// The subnet of the cluster's pods, of which --allocate-node-cidrs takes a part; one of each family separated by a
+    /// comma
+    #[cfg_attr(feature = "clap", arg(long, global = true, value_name = "CIDR[,CIDR]"))]
+    pub cluster_cidr: Option<PodCidrs>,
+
+    /// The prefix length of the subnet that --allocate-node-cidrs takes; without it 24 for IPv4 and 64 for IPv6
+    #[cfg_attr(feature = "clap", arg(long, global = true, value_name = "BITS"))]
+    pub node_cidr_mask_size: Option<u8>,
+
+    /// Destinations to which pods appear with their own addresses, separated by commas; without it 10.0.0.0/8. kubenet
+    /// does not masquerade yet
+    #[cfg_attr(feature = "clap", arg(long, global = true, value_name = "CIDR[,CIDR].."))]
+    pub non_masquerade_cidr: Option<NonMasqueradeCidrs>,
 
     /// How a pod reaches itself through a service. The kubelet's default was promiscuous-bridge, which hands the pod
     /// some frames twice
@@ -132,8 +177,14 @@ impl Default for NodeOptions {
     fn default() -> Self {
         Self {
             network_plugin: None,
+            #[cfg(feature = "exec")]
+            network_plugin_dir: PLUGIN_DIR.into(),
             network_plugin_mtu: 0,
             pod_cidr: None,
+            allocate_node_cidrs: false,
+            cluster_cidr: None,
+            node_cidr_mask_size: None,
+            non_masquerade_cidr: None,
             hairpin_mode: HairpinMode::HairpinVeth,
             configure_cbr0: false,
             reconcile_cidr: true,
@@ -185,6 +236,18 @@ mod tests {
     #[test]
     fn no_arguments_are_the_default() {
         assert_eq!(parse(&[]), NodeOptions::default());
+    }
+
+    #[cfg(all(feature = "cni", feature = "exec"))]
+    #[test]
+    fn folders_are_the_kubelets_unless_given() {
+        let usual = parse(&[]);
+        let folders = [usual.network_plugin_dir, usual.cni_conf_dir];
+        assert_eq!(folders, [PathBuf::from(PLUGIN_DIR), CONF_DIR.into()]);
+        assert_eq!(usual.cni_bin_dir.to_string(), "/opt/cni/bin");
+        let given = parse(&["--network-plugin-dir=/usr/lib/kubernetes", "--cni-conf-dir=/nets"]);
+        let folders = [given.network_plugin_dir, given.cni_conf_dir];
+        assert_eq!(folders, [PathBuf::from("/usr/lib/kubernetes"), "/nets".into()]);
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! The rules between a node's options, checked before anything is touched.
 
-use podnet_plugin_api::{InvalidMtu, Mtu, PodCidr, PodCidrs, Settings};
+use podnet_plugin_api::{
+    InvalidMtu, Mtu, NodeCidrAllocator, NodeCidrError, NodeMaskSizes, PodCidr, PodCidrs, Settings,
+};
 
+use crate::non_masquerade::NonMasqueradeCidrs;
 use crate::options::NodeOptions;
 
 /// The flavour that most rules are about.
@@ -51,9 +54,32 @@ pub enum OptionsError {
     ReconcileCidrOff,
     /// No subnet for kubenet's pods.
     #[error(
-        "--network-plugin=kubenet needs a subnet for this node's pods: give one, such as --pod-cidr=10.244.0.0/24"
+        "--network-plugin=kubenet needs a subnet for this node's pods: give one, such as --pod-cidr=10.244.0.0/24, or the cluster's to take one of, such as --allocate-node-cidrs --cluster-cidr=10.244.0.0/16"
     )]
     NoSubnet,
+    /// A subnet is given and is to be taken out of the cluster's, too.
+    #[error(
+        "--pod-cidr and --allocate-node-cidrs exclude each other, because each gives this node its subnet: leave out one of them"
+    )]
+    TwoSubnets,
+    /// `--allocate-node-cidrs` without `--cluster-cidr`.
+    #[error(
+        "--allocate-node-cidrs needs the cluster's subnet to take this node's out of: give it, such as --cluster-cidr=10.244.0.0/16"
+    )]
+    NoClusterCidr,
+    /// An option of `--allocate-node-cidrs` without it.
+    #[error(
+        "{0} has no effect without --allocate-node-cidrs, which takes this node's subnet out of the cluster's: add that, or leave out {0}"
+    )]
+    NotAllocated(&'static str),
+    /// One mask size for a cluster with two families.
+    #[error(
+        "--node-cidr-mask-size={0} cannot hold for both families of --cluster-cidr: leave it out, which takes a /24 and a /64, or give one family"
+    )]
+    MaskSizeOfTwoFamilies(u8),
+    /// The cluster's subnet has none for this node.
+    #[error("--allocate-node-cidrs: {0}; the size is that of --node-cidr-mask-size")]
+    NodeCidr(#[from] NodeCidrError),
     /// `--cni-plugins=installed` together with kubenet, which runs its plugins itself.
     #[error(
         "--cni-plugins=installed and --network-plugin=kubenet exclude each other, because kubenet runs its plugins itself: leave out --cni-plugins, or use --network-plugin=cni"
@@ -64,7 +90,7 @@ pub enum OptionsError {
     Mtu(#[source] InvalidMtu),
     /// `--network-plugin-mtu` is too small for an IPv6 subnet.
     #[error(
-        "--network-plugin-mtu={mtu} is too small for --pod-cidr={pod_cidrs}: IPv6 needs at least 1280 bytes; give a larger MTU or no IPv6 subnet"
+        "--network-plugin-mtu={mtu} is too small for the pod CIDR {pod_cidrs}: IPv6 needs at least 1280 bytes; give a larger MTU or no IPv6 subnet"
     )]
     MtuBelowIpv6 {
         /// The MTU.
@@ -84,9 +110,24 @@ pub enum OptionsWarning {
     /// An option of cni for another plugin.
     #[error("{0} has no effect: of the network plugins only cni uses it")]
     CniOptionUnused(&'static str),
+    /// Destinations for kubenet, which does not masquerade yet.
+    #[error(
+        "--non-masquerade-cidr={0} has no effect yet: kubenet hides no pod's address behind the node's; masquerade comes in a later version"
+    )]
+    NoMasqueradeYet(NonMasqueradeCidrs),
+    /// Destinations for a plugin that does not masquerade.
+    #[error(
+        "--non-masquerade-cidr={0} has no effect: of the network plugins only kubenet is told of it"
+    )]
+    NonMasqueradeUnused(NonMasqueradeCidrs),
     /// A subnet with host bits set.
-    #[error("--pod-cidr={given} has host bits set: taken as {0}", given = .0.given())]
-    HostBits(PodCidr),
+    #[error("{option}={given} has host bits set: taken as {cidr}", given = .cidr.given())]
+    HostBits {
+        /// The option that gave it.
+        option: &'static str,
+        /// The subnet.
+        cidr: PodCidr,
+    },
 }
 
 impl NodeOptions {
@@ -96,18 +137,23 @@ impl NodeOptions {
     /// [`OptionsError`]: the first rule that is broken.
     pub fn check(&self, subnet: Subnet) -> Result<NodePlan, OptionsError> {
         self.check_cbr0()?;
+        let pod_cidrs = self.subnets()?;
         if self.is_kubenet() {
-            self.check_kubenet(subnet)?;
+            self.check_kubenet(subnet, pod_cidrs.is_some())?;
             #[cfg(feature = "cni")]
             self.check_kubenets_plugins()?;
         }
         let mtu = self.mtu()?;
-        self.check_ipv6(mtu)?;
-        Ok(NodePlan {
-            settings: Settings::default().with_hairpin_mode(self.hairpin_mode).with_mtu(mtu),
-            pod_cidrs: self.pod_cidr.clone(),
-            warnings: self.warnings(mtu),
-        })
+        check_ipv6(mtu, pod_cidrs.as_ref())?;
+        Ok(NodePlan { settings: self.settings(mtu), pod_cidrs, warnings: self.warnings(mtu) })
+    }
+
+    fn settings(&self, mtu: Option<Mtu>) -> Settings {
+        let settings = Settings::default().with_hairpin_mode(self.hairpin_mode).with_mtu(mtu);
+        match &self.non_masquerade_cidr {
+            Some(cidrs) => settings.with_non_masquerade_cidrs(cidrs.as_slice().to_vec()),
+            None => settings,
+        }
     }
 
     fn is_kubenet(&self) -> bool {
@@ -122,14 +168,39 @@ impl NodeOptions {
         }
     }
 
-    fn check_kubenet(&self, subnet: Subnet) -> Result<(), OptionsError> {
+    fn check_kubenet(&self, subnet: Subnet, has_subnet: bool) -> Result<(), OptionsError> {
         if !self.reconcile_cidr {
             return Err(OptionsError::ReconcileCidrOff);
         }
-        if subnet == Subnet::Required && self.pod_cidr.is_none() {
+        if subnet == Subnet::Required && !has_subnet {
             return Err(OptionsError::NoSubnet);
         }
         Ok(())
+    }
+
+    /// The node's subnets: those given, or the first free ones of the cluster's.
+    fn subnets(&self) -> Result<Option<PodCidrs>, OptionsError> {
+        match (self.allocate_node_cidrs, &self.cluster_cidr) {
+            (true, _) if self.pod_cidr.is_some() => Err(OptionsError::TwoSubnets),
+            (true, None) => Err(OptionsError::NoClusterCidr),
+            (true, Some(cluster)) => self.allocate(cluster).map(Some),
+            (false, Some(_)) => Err(OptionsError::NotAllocated("--cluster-cidr")),
+            (false, None) if self.node_cidr_mask_size.is_some() => {
+                Err(OptionsError::NotAllocated("--node-cidr-mask-size"))
+            }
+            (false, None) => Ok(self.pod_cidr.clone()),
+        }
+    }
+
+    fn allocate(&self, cluster: &PodCidrs) -> Result<PodCidrs, OptionsError> {
+        let masks = match self.node_cidr_mask_size {
+            None => NodeMaskSizes::default(),
+            Some(size) if cluster.iter().count() > 1 => {
+                return Err(OptionsError::MaskSizeOfTwoFamilies(size));
+            }
+            Some(size) => NodeMaskSizes { v4: size, v6: size },
+        };
+        Ok(NodeCidrAllocator::new(cluster, masks)?.allocate()?)
     }
 
     #[cfg(feature = "cni")]
@@ -149,21 +220,21 @@ impl NodeOptions {
         }
     }
 
-    fn check_ipv6(&self, mtu: Option<Mtu>) -> Result<(), OptionsError> {
-        match (mtu, &self.pod_cidr) {
-            (Some(mtu), Some(cidrs)) if cidrs.has_ipv6() && !mtu.carries_ipv6() => {
-                Err(OptionsError::MtuBelowIpv6 { mtu, pod_cidrs: cidrs.clone() })
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn warnings(&self, mtu: Option<Mtu>) -> Vec<OptionsWarning> {
         let unused = mtu.filter(|_| !self.is_kubenet()).map(OptionsWarning::MtuUnused);
-        let cidrs = self.pod_cidr.iter().flat_map(PodCidrs::iter);
-        let host_bits = cidrs.filter(|cidr| cidr.had_host_bits()).copied();
-        let warnings = unused.into_iter().chain(host_bits.map(OptionsWarning::HostBits));
+        let warnings = unused.into_iter().chain(self.masquerade_warning());
+        let warnings = warnings.chain(host_bits("--pod-cidr", self.pod_cidr.as_ref()));
+        let warnings = warnings.chain(host_bits("--cluster-cidr", self.cluster_cidr.as_ref()));
         warnings.chain(self.unused_cni_options()).collect()
+    }
+
+    fn masquerade_warning(&self) -> Option<OptionsWarning> {
+        let cidrs = self.non_masquerade_cidr.clone()?;
+        Some(if self.is_kubenet() {
+            OptionsWarning::NoMasqueradeYet(cidrs)
+        } else {
+            OptionsWarning::NonMasqueradeUnused(cidrs)
+        })
     }
 
     #[cfg(not(feature = "cni"))]
@@ -189,108 +260,22 @@ impl NodeOptions {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn kubenet() -> NodeOptions {
-        NodeOptions {
-            network_plugin: Some("kubenet".to_owned()),
-            pod_cidr: Some("10.9.0.0/24".parse().unwrap()),
-            ..NodeOptions::default()
+fn check_ipv6(mtu: Option<Mtu>, pod_cidrs: Option<&PodCidrs>) -> Result<(), OptionsError> {
+    match (mtu, pod_cidrs) {
+        (Some(mtu), Some(cidrs)) if cidrs.has_ipv6() && !mtu.carries_ipv6() => {
+            Err(OptionsError::MtuBelowIpv6 { mtu, pod_cidrs: cidrs.clone() })
         }
-    }
-
-    fn refusal(options: &NodeOptions) -> OptionsError {
-        options.check(Subnet::Required).unwrap_err()
-    }
-
-    #[test]
-    fn what_excludes_kubenet_is_refused() {
-        let cbr0 = NodeOptions { configure_cbr0: true, ..kubenet() };
-        assert_eq!(refusal(&cbr0), OptionsError::ConfigureCbr0WithKubenet);
-        let fixed = NodeOptions { reconcile_cidr: false, ..kubenet() };
-        assert_eq!(refusal(&fixed), OptionsError::ReconcileCidrOff);
-        let without = NodeOptions { pod_cidr: None, ..kubenet() };
-        assert_eq!(refusal(&without), OptionsError::NoSubnet);
-        assert!(without.check(Subnet::Optional).is_ok());
-    }
-
-    #[test]
-    fn configuring_cbr0_is_refused_without_kubenet_too() {
-        let options = NodeOptions { configure_cbr0: true, ..NodeOptions::default() };
-        assert_eq!(refusal(&options), OptionsError::ConfigureCbr0);
-    }
-
-    #[test]
-    fn the_mtu_must_be_in_range_and_fit_the_family() {
-        let with = |bytes, cidr: &str| NodeOptions {
-            network_plugin_mtu: bytes,
-            pod_cidr: Some(cidr.parse().unwrap()),
-            ..kubenet()
-        };
-        for bytes in [67, 65536] {
-            assert_eq!(refusal(&with(bytes, "10.9.0.0/24")), OptionsError::Mtu(InvalidMtu(bytes)));
-        }
-        let refused = refusal(&with(1279, "10.9.0.0/24,fd00::/64"));
-        assert!(matches!(refused, OptionsError::MtuBelowIpv6 { .. }));
-        for options in [with(68, "10.9.0.0/24"), with(1280, "fd00::/64"), with(0, "fd00::/64")] {
-            assert!(options.check(Subnet::Required).is_ok());
-        }
-    }
-
-    #[test]
-    fn every_refusal_is_one_line_that_says_what_to_do() {
-        let options = NodeOptions { network_plugin_mtu: 9, ..kubenet() };
-        assert_eq!(
-            refusal(&options).to_string(),
-            "--network-plugin-mtu: an MTU of 9 is out of range: it must be 68 to 65535 bytes, or 0 to take the host's"
-        );
-    }
-
-    #[test]
-    fn what_has_no_effect_or_is_changed_is_a_warning() {
-        let options = NodeOptions {
-            network_plugin_mtu: 9001,
-            pod_cidr: Some("10.9.0.5/24".parse().unwrap()),
-            ..NodeOptions::default()
-        };
-        let warnings = options.check(Subnet::Required).unwrap().warnings;
-        let lines: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            lines,
-            [
-                "--network-plugin-mtu=9001 has no effect: of the network plugins only kubenet uses it",
-                "--pod-cidr=10.9.0.5/24 has host bits set: taken as 10.9.0.0/24",
-            ]
-        );
-    }
-
-    #[cfg(feature = "cni")]
-    #[test]
-    fn kubenet_runs_its_plugins_itself() {
-        use podnet_standard_plugins::PluginChoice;
-
-        let with = |cni_plugins| NodeOptions { cni_plugins, ..kubenet() };
-        let refused = refusal(&with(PluginChoice::Installed));
-        assert_eq!(refused, OptionsError::InstalledPluginsWithKubenet);
-        for choice in [PluginChoice::Auto, PluginChoice::Builtin] {
-            assert_eq!(with(choice).check(Subnet::Required).unwrap().warnings, []);
-        }
-    }
-
-    #[cfg(feature = "cni")]
-    #[test]
-    fn options_of_cni_are_a_warning_for_another_plugin() {
-        let cni = NodeOptions {
-            network_plugin: Some("cni".to_owned()),
-            network_plugin_mtu: 1400,
-            cni_conf_dir: "/etc/nets".into(),
-            ..NodeOptions::default()
-        };
-        let warnings = |options: &NodeOptions| options.check(Subnet::Required).unwrap().warnings;
-        assert_eq!(warnings(&cni), [OptionsWarning::MtuUnused(Mtu::new(1400).unwrap())]);
-        let kubenet = NodeOptions { cni_conf_dir: "/etc/nets".into(), ..kubenet() };
-        assert_eq!(warnings(&kubenet), [OptionsWarning::CniOptionUnused("--cni-conf-dir")]);
+        _ => Ok(()),
     }
 }
+
+fn host_bits(
+    option: &'static str,
+    cidrs: Option<&PodCidrs>,
+) -> impl Iterator<Item = OptionsWarning> {
+    let cidrs = cidrs.into_iter().flat_map(PodCidrs::iter).filter(|cidr| cidr.had_host_bits());
+    cidrs.map(move |cidr| OptionsWarning::HostBits { option, cidr: *cidr })
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use podnet_plugin_api::{Event, NetworkPlugin, SelectionError, select};
+use podnet_plugin_api::{Event, NetworkPlugin};
 
 use crate::flavours::probe;
 use crate::options::NodeOptions;
+use crate::registry::SelectionError;
 use crate::rules::{OptionsError, Subnet};
 
 /// Why no network plugin could be started.
@@ -26,14 +27,16 @@ pub enum Error {
 /// Checks the options, selects the plugin, initialises it and hands it the node's subnet.
 ///
 /// Warnings go to `tracing`. The calling thread must be in the host's network namespace, within a tokio runtime that
-/// has I/O and time enabled where the plugin is cni or kubenet.
+/// has I/O and time enabled unless the plugin is the no-op one.
 ///
 /// # Errors
 /// [`Error`] says which of the steps ended it.
 pub async fn start(options: &NodeOptions, subnet: Subnet) -> Result<Arc<dyn NetworkPlugin>, Error> {
     let plan = options.check(subnet)?;
     plan.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let selection = select(probe(options), options.network_plugin.as_deref())?;
+    let found = probe(options);
+    found.warnings().for_each(|warning| tracing::warn!("{warning}"));
+    let selection = found.select(options.network_plugin.as_deref())?;
     selection.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let plugin = selection.chosen.plugin;
     plugin.init(&plan.settings).await?;
