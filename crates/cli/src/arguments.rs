@@ -25,6 +25,10 @@ pub(crate) struct Cli {
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 
+    /// A JSON file with node options, named as below without `--`; what is on the command line wins
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Node options")]
+    pub(crate) config: Option<PathBuf>,
+
     // Last of the options: its heading holds for those that follow it.
     #[command(flatten)]
     pub(crate) options: NodeOptions,
@@ -60,7 +64,9 @@ pub(crate) enum Command {
 
     /// List the network plugins that can be chosen
     ///
-    /// With --output json prints an array of {"name", "origin", "selected"}.
+    /// Those that are part of podnet, then what is in the folder of exec plugins, with the reason where it cannot be
+    /// used. With --output json prints an array of {"name", "flavour", "path", "usable", "selected"}, with "reason"
+    /// where it is not usable; "path" is null for what is part of podnet.
     Plugins,
 
     /// Run a CNI network configuration as a container runtime does

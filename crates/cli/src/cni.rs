@@ -10,7 +10,6 @@ mod list;
 mod readiness;
 mod result;
 mod setting;
-mod table;
 mod version;
 
 use std::pin::pin;

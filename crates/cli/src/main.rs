@@ -13,22 +13,26 @@ mod output;
 mod plugins;
 mod pod;
 mod status;
+mod table;
 
 use std::process::ExitCode;
 
+use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use arguments::{Cli, Command};
 use cni::Said;
 use failure::Failure;
+use podnet::ConfigFile;
 
 fn main() -> ExitCode {
-    let (cli, matches) = match parse() {
+    let (mut cli, matches) = match parse() {
         Ok(parsed) => parsed,
         Err(error) => return failure::report_usage(&error),
     };
     logging::start(cli.verbose);
-    run(&cli, &matches).unwrap_or_else(|failure| failure.report())
+    let done = configure(&mut cli, &matches).and_then(|()| run(&cli, &matches));
+    done.unwrap_or_else(|failure| failure.report())
 }
 
 /// The command line as values, and as it was written.
@@ -37,6 +41,15 @@ fn parse() -> Result<(Cli, ArgMatches), clap::Error> {
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     Ok((cli, matches))
+}
+
+/// Sets the options of the configuration file that are not on the command line.
+fn configure(cli: &mut Cli, matches: &ArgMatches) -> Result<(), Failure> {
+    let Some(path) = &cli.config else { return Ok(()) };
+    let file = ConfigFile::read(path).map_err(Failure::usage)?;
+    let given =
+        |key: &str| matches.value_source(&key.replace('-', "_")) == Some(ValueSource::CommandLine);
+    file.apply(&mut cli.options, given).map_err(Failure::usage)
 }
 
 fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode, Failure> {

@@ -1,7 +1,11 @@
 //! What a person reads who wrote something that makes no sense, and the exit codes. Nothing here touches the machine.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
+
+use serde_json::json;
 
 fn podnet(line: &str) -> Output {
     let arguments = line.split_whitespace();
@@ -40,7 +44,7 @@ fn options_that_do_not_fit_together_are_one_line() {
     }
     assert_eq!(
         refusal(&format!("--network-plugin=kubenet {SETUP}")),
-        "podnet: --network-plugin=kubenet needs a subnet for this node's pods: give one, such as --pod-cidr=10.244.0.0/24\n"
+        "podnet: --network-plugin=kubenet needs a subnet for this node's pods: give one, such as --pod-cidr=10.244.0.0/24, or the cluster's to take one of, such as --allocate-node-cidrs --cluster-cidr=10.244.0.0/16\n"
     );
 }
 
@@ -50,15 +54,15 @@ fn an_mtu_too_small_for_ipv6_is_one_line() {
         format!("--network-plugin=kubenet --pod-cidr=fd00::/64 --network-plugin-mtu=1279 {SETUP}");
     assert_eq!(
         refusal(&line),
-        "podnet: --network-plugin-mtu=1279 is too small for --pod-cidr=fd00::/64: IPv6 needs at least 1280 bytes; give a larger MTU or no IPv6 subnet\n"
+        "podnet: --network-plugin-mtu=1279 is too small for the pod CIDR fd00::/64: IPv6 needs at least 1280 bytes; give a larger MTU or no IPv6 subnet\n"
     );
 }
 
 #[test]
 fn an_unknown_plugin_names_the_nearest() {
     assert_eq!(
-        refusal(&format!("--network-plugin=kubnet {SETUP}")),
-        "podnet: no network plugin is called kubnet: found kubernetes.io/no-op, cni, kubenet; did you mean kubenet?\n"
+        refusal(&format!("--network-plugin=kubnet --network-plugin-dir=/no/such {SETUP}")),
+        "podnet: no network plugin is called kubnet: found kubernetes.io/no-op, cni, kubenet; did you mean kubenet? (exec plugins are looked for in /no/such)\n"
     );
 }
 
@@ -112,19 +116,95 @@ fn what_is_required_is_asked_for() {
     assert!(refusal("status --id a1").contains("<NAMESPACE/POD>"));
 }
 
+/// A folder with the exec plugin `lab`, one without its program, and one with a bad name.
+fn exec_plugins() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let executable = || Permissions::from_mode(0o755);
+    for name in ["", "lab", "empty", "a~b~c"] {
+        let inside = folder.path().join(name);
+        fs::create_dir_all(&inside).unwrap();
+        fs::set_permissions(inside, executable()).unwrap();
+    }
+    let program = folder.path().join("lab/lab");
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&program, executable()).unwrap();
+    folder
+}
+
 #[test]
 fn plugins_are_listed_with_the_chosen_one() {
-    let text = podnet("plugins");
+    let folder = exec_plugins();
+    let dir = folder.path().display().to_string();
+    let text = podnet(&format!("plugins --network-plugin-dir={dir}"));
     assert_eq!(text.status.code(), Some(0));
-    let lines = "  NAME                 ORIGIN\n* kubernetes.io/no-op  built in\n  cni                  built in\n  kubenet              built in\n";
-    assert_eq!(String::from_utf8(text.stdout).unwrap(), lines);
+    let text = String::from_utf8(text.stdout).unwrap().replace(&dir, "D");
+    let text: Vec<String> =
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let lines = [
+        "NAME FLAVOUR PATH USABLE",
+        "* kubernetes.io/no-op no-op built in yes",
+        "cni cni built in yes",
+        "kubenet kubenet built in yes",
+        "empty exec D/empty/empty no: there is no program D/empty/empty: it must have the name of its folder without the vendor",
+        "lab exec D/lab/lab yes",
+        "a/b/c exec D/a~b~c no: plugin name \"a/b/c\" is invalid: it has more than one '/', which separates the vendor from the name",
+    ];
+    assert_eq!(text, lines);
 
-    let json = podnet("plugins --network-plugin kubenet --output json");
+    let json =
+        podnet(&format!("plugins --network-plugin lab --network-plugin-dir={dir} --output json"));
     let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
-    assert_eq!(
-        value[2],
-        serde_json::json!({ "name": "kubenet", "origin": "built in", "selected": true })
+    let kubenet = json!({ "name": "kubenet", "flavour": "kubenet", "path": null, "usable": true, "selected": false });
+    assert_eq!(value[2], kubenet);
+    let path = format!("{dir}/lab/lab");
+    let lab =
+        json!({ "name": "lab", "flavour": "exec", "path": path, "usable": true, "selected": true });
+    assert_eq!(value[4], lab);
+    assert_eq!((&value[3]["usable"], value[3]["reason"].is_string()), (&json!(false), true));
+}
+
+#[test]
+fn exec_is_refused_where_it_is_not_one_plugin() {
+    let folder = exec_plugins();
+    let dir = folder.path().display().to_string();
+    let several = refusal(&format!("--network-plugin=exec --network-plugin-dir={dir} {SETUP}"));
+    assert!(
+        several.ends_with(&format!(
+            "podnet: --network-plugin=exec: {dir} has several exec plugins, empty, lab: choose one by its name, such as --network-plugin=empty\n"
+        )),
+        "{several}"
     );
+    assert_eq!(
+        refusal(&format!("--network-plugin=exec --network-plugin-dir=/no/such {SETUP}")),
+        "podnet: --network-plugin=exec: there is no exec plugin in /no/such: put its program at /no/such/NAME/NAME, or say where it is by --network-plugin-dir\n"
+    );
+}
+
+#[test]
+fn the_command_line_wins_over_the_configuration_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.json");
+    let with = |text: &str, line: &str| {
+        fs::write(&file, text).unwrap();
+        podnet(&format!("--config {} {line}", file.display()))
+    };
+    let chosen = |output: &Output| {
+        let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let rows = value.as_array().unwrap().iter();
+        let chosen = rows.filter(|row| row["selected"] == true).map(|row| row["name"].clone());
+        chosen.collect::<Vec<_>>()
+    };
+    let cni = r#"{"network-plugin": "cni"}"#;
+    assert_eq!(chosen(&with(cni, "plugins --output json")), ["cni"]);
+    for line in ["--network-plugin=kubenet plugins", "plugins --network-plugin=kubenet"] {
+        assert_eq!(chosen(&with(cni, &format!("{line} --output json"))), ["kubenet"], "{line}");
+    }
+
+    let output = with(r#"{"network-plugn": "cni"}"#, "plugins");
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let reason = "no option is called \"network-plugn\"; did you mean network-plugin?";
+    assert_eq!(said, format!("podnet: {}: {reason}\n", file.display()));
 }
 
 #[test]

@@ -9,9 +9,9 @@ use podnet_cni_spec::{ContainerId, InterfaceName, NetworkName, PluginConfig, Spe
 use serde::Serialize;
 
 use super::setting::Setting;
-use super::table::Table;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::table::Table;
 
 /// Prints what is configured and what is attached. Touches nothing.
 pub(super) fn show(setting: &Setting, output: Output) -> Result<ExitCode, Failure> {

@@ -6,7 +6,7 @@ use podnet_cni_spec::{AddResult, Dns, IpConfig, Route, SpecVersion};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
-use super::table::Table;
+use crate::table::Table;
 
 /// What a network gave to a container.
 pub(super) struct Attached<'a> {

@@ -14,9 +14,9 @@ use podnet_cni_spec::PluginType;
 use serde::Serialize;
 
 use super::setting::Setting;
-use super::table::Table;
 use crate::failure::{Failure, in_words};
 use crate::output::Output;
+use crate::table::Table;
 
 /// How many programs are asked at a time.
 const AT_ONCE: usize = 4;
