@@ -1,4 +1,5 @@
-//! What the integration tests share: our own programs, real peers, and one way to call a CNI program.
+//! What the integration tests share: our own programs, real peers, one way to call a CNI program, and the tests that
+//! documents name.
 
 #![allow(
     clippy::expect_used,
@@ -10,6 +11,7 @@
 )]
 
 pub mod cni;
+pub mod named;
 pub mod programs;
 
 pub use cni::{Cni, Outcome};

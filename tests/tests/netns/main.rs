@@ -14,6 +14,7 @@ mod cni_faults;
 mod cni_flavour;
 mod cni_rules;
 mod command;
+mod flags;
 mod kubenet;
 mod plugin_manager;
 mod pod_cidr_change;
