@@ -40,6 +40,7 @@ pub mod rules;
 pub mod flavours;
 pub mod registry;
 pub mod start;
+pub mod reconcile;
 
 #[doc(no_inline)]
 pub use podnet_plugin_api as plugin_api;
@@ -68,6 +69,7 @@ pub use podnet_plugin_api::{
 };
 #[cfg(feature = "cni")]
 pub use podnet_standard_plugins::PluginChoice;
+pub use reconcile::PodCidrReconciler;
 pub use registry::{FoundPlugin, Registry, SelectionError};
 pub use rules::{NodePlan, OptionsError, OptionsWarning, Subnet};
 pub use start::{Error, start};

@@ -324,3 +324,29 @@ fn the_go_bridge_plugin_attaches_a_pod_during_a_change_if_it_leaves_the_addresse
     })
     .unwrap();
 }
+
+#[test]
+fn a_subnet_that_the_cluster_assigns_is_carried_to_the_plugin_once() {
+    let host = TestHost::new().unwrap();
+    let (web, client) = (host.add_pod("web").unwrap(), host.add_pod("client").unwrap());
+    let mut options = podnet::NodeOptions::default();
+    options.network_plugin = Some("kubenet".to_owned());
+    options.pod_cidr = Some("10.8.0.0/24".parse().unwrap());
+    options.state_dir = Some(host.folder().to_owned());
+    host.run(async || {
+        let plugin = podnet::start(&options, podnet::Subnet::Required).await.unwrap();
+        let reconciler = podnet::PodCidrReconciler::new(&options, plugin.clone());
+        assert!(!reconciler.assigned("10.8.0.0/24".parse().unwrap()).await.unwrap());
+        let before = PodSandbox::new("default", "web", "w1").unwrap().with_netns(web.path());
+        let ip = plugin.set_up_pod(&before).await.unwrap().unwrap().ip();
+        assert_eq!(ip.to_string(), "10.8.0.2");
+
+        assert!(reconciler.assigned("10.9.0.0/24".parse().unwrap()).await.unwrap());
+        assert!(!reconciler.assigned("10.9.0.0/24".parse().unwrap()).await.unwrap());
+        let after = PodSandbox::new("default", "client", "c1").unwrap().with_netns(client.path());
+        let ip = plugin.set_up_pod(&after).await.unwrap().unwrap().ip();
+        assert_eq!(ip.to_string(), "10.9.0.2");
+        client.ping("10.8.0.2".parse().unwrap()).unwrap();
+    })
+    .unwrap();
+}
