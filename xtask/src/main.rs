@@ -1,6 +1,7 @@
 //! `cargo xtask`: the workspace's own tasks. Without an argument it explains itself.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is this program's job")]
 
+mod bench;
 mod cargo;
 mod ci;
 mod public_api;
@@ -39,6 +40,11 @@ enum Task {
         #[arg(last = true)]
         filter: Vec<String>,
     },
+    /// Measures podnet beside the Go programs and the bare kernel, in one run.
+    ///
+    /// It builds for release, then measures in network and mount namespaces of its own; docs/benchmarks.md says what
+    /// each row means.
+    Bench(bench::Args),
     /// Runs every check of a change in turn: format, lints, documentation, tidy, licences, tests.
     ///
     /// Stops at the first that fails and says how long each took.
@@ -78,6 +84,7 @@ fn run(task: Option<Task>) -> Result<ExitCode> {
             let passed = test::run(&workspace, package, &filter)?;
             return Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Task::Bench(args) => bench::run(&workspace, &args)?,
         Task::Ci { skip_test } => ci::run(&workspace, skip_test)?,
         Task::Tidy => tidy::run(&workspace)?,
         Task::PublicApi { bless: true } => public_api::bless(&workspace)?,

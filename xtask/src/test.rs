@@ -3,7 +3,7 @@
 //! Building happens outside of it, because a new network namespace reaches no package registry.
 
 mod skips;
-mod space;
+pub(crate) mod space;
 mod tally;
 
 use std::env;
