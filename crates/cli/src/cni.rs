@@ -12,12 +12,7 @@ mod result;
 mod setting;
 mod version;
 
-use std::pin::pin;
 use std::process::ExitCode;
-
-use anyhow::{Context as _, anyhow};
-use futures_util::future::{Either, select};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -27,7 +22,7 @@ use environment::Environment;
 pub(crate) use setting::Said;
 use setting::Setting;
 
-/// Runs the operation, until it is done or the process is told to stop.
+/// Runs the operation.
 pub(crate) async fn run(
     said: Said<'_>,
     arguments: &Arguments,
@@ -35,7 +30,7 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     let environment = Environment::read()?;
     let setting = Setting::new(&said, environment, arguments.cni_cache_dir.as_ref());
-    until_told_to_stop(perform(&setting, &arguments.operation, output)).await
+    perform(&setting, &arguments.operation, output).await
 }
 
 async fn perform(
@@ -51,19 +46,5 @@ async fn perform(
         Operation::Status { network } => readiness::show(setting, network.as_deref(), output).await,
         Operation::Version { types } => version::show(setting, types, output).await,
         Operation::List => list::show(setting, output),
-    }
-}
-
-/// A plugin leads a process group of its own, which Ctrl-C does not reach: it is ended by dropping the work.
-async fn until_told_to_stop(
-    work: impl Future<Output = Result<ExitCode, Failure>>,
-) -> Result<ExitCode, Failure> {
-    let heard = "cannot listen for signals";
-    let mut interrupt = signal(SignalKind::interrupt()).context(heard)?;
-    let mut terminate = signal(SignalKind::terminate()).context(heard)?;
-    let (interrupt, terminate) = (pin!(interrupt.recv()), pin!(terminate.recv()));
-    match select(pin!(work), select(interrupt, terminate)).await {
-        Either::Left((outcome, _)) => outcome,
-        Either::Right(_) => Err(anyhow!("stopped; `podnet cni del` removes what was begun").into()),
     }
 }

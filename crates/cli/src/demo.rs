@@ -8,7 +8,7 @@ mod report;
 mod stage;
 mod text;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use podnet_netutil::netns;
 use podnet_testkit::TestHost;
 
-use crate::output::Output;
+use crate::output::{self, Output};
 use report::Report;
 use stage::Stage;
 
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args, output: Output) -> anyhow::Result<ExitCode> {
     let report = host.run(async || perform(&stage, args, output).await)??;
     drop(world);
     if output == Output::Json {
-        writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
+        output::write(format!("{}\n", serde_json::to_string(&report)?).as_bytes())?;
     }
     Ok(if report.left_behind.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -60,7 +60,7 @@ async fn perform(stage: &Stage<'_>, args: &Args, output: Output) -> anyhow::Resu
     let topology = stage.topology(&set_up).await?;
     let mut report = Report::new(&set_up, topology, probes);
     if output == Output::Text {
-        text::built(&report)?;
+        shown(text::built(&report))?;
     }
     if args.keep {
         text::how_to_enter(stage)?;
@@ -70,9 +70,17 @@ async fn perform(stage: &Stage<'_>, args: &Args, output: Output) -> anyhow::Resu
     report.left_behind = stage.left_behind(&links_before).await?;
     report.seconds = begun.elapsed().as_secs_f64();
     if output == Output::Text {
-        text::removed(&report)?;
+        shown(text::removed(&report))?;
     }
     Ok(report)
+}
+
+/// That the reader has read enough and is gone is success.
+fn shown(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Shown for more than a handful of pods, and only to a person at a terminal.

@@ -15,10 +15,14 @@ mod pod;
 mod status;
 mod table;
 
+use std::pin::pin;
 use std::process::ExitCode;
 
+use anyhow::{Context as _, anyhow};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use futures_util::future::{Either, select};
+use tokio::signal::unix::{SignalKind, signal};
 
 use arguments::{Cli, Command};
 use cni::Said;
@@ -31,7 +35,8 @@ fn main() -> ExitCode {
         Err(error) => return failure::report_usage(&error),
     };
     logging::start(cli.verbose);
-    let done = configure(&mut cli, &matches).and_then(|()| run(&cli, &matches));
+    let configured = configure(&mut cli, &matches).and_then(|()| make_absolute(&mut cli));
+    let done = configured.and_then(|()| run(&cli, &matches));
     done.unwrap_or_else(|failure| failure.report())
 }
 
@@ -50,6 +55,13 @@ fn configure(cli: &mut Cli, matches: &ArgMatches) -> Result<(), Failure> {
     let given =
         |key: &str| matches.value_source(&key.replace('-', "_")) == Some(ValueSource::CommandLine);
     file.apply(&mut cli.options, given).map_err(Failure::usage)
+}
+
+/// The state must be the same wherever the command is called.
+fn make_absolute(cli: &mut Cli) -> Result<(), Failure> {
+    let Some(dir) = &mut cli.options.state_dir else { return Ok(()) };
+    *dir = std::path::absolute(&*dir).map_err(anyhow::Error::from)?;
+    Ok(())
 }
 
 fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode, Failure> {
@@ -71,5 +83,22 @@ fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode, Failure> {
 /// Runs on this one thread, which stays in the host's network namespace.
 fn wait_for(command: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(anyhow::Error::from)?.block_on(command)
+    runtime.map_err(anyhow::Error::from)?.block_on(until_told_to_stop(command))
+}
+
+/// A plugin's program leads a process group of its own, which Ctrl-C does not reach: it is ended by dropping the work.
+async fn until_told_to_stop(
+    work: impl Future<Output = Result<ExitCode, Failure>>,
+) -> Result<ExitCode, Failure> {
+    let heard = "cannot listen for signals";
+    let mut interrupt = signal(SignalKind::interrupt()).context(heard)?;
+    let mut terminate = signal(SignalKind::terminate()).context(heard)?;
+    let (interrupt, terminate) = (pin!(interrupt.recv()), pin!(terminate.recv()));
+    match select(pin!(work), select(interrupt, terminate)).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => {
+            Err(anyhow!("stopped; `podnet teardown` or `podnet cni del` removes what was begun")
+                .into())
+        }
+    }
 }

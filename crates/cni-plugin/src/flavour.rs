@@ -60,7 +60,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use podnet_cni_invoke::Exec;
 use podnet_cni_spec::ContainerId;
 use podnet_netutil::address;
-use podnet_netutil::lock::NamedLock;
+use podnet_netutil::lock::{LockError, NamedLock};
 use podnet_plugin_api::{
     BoxFuture, Error as PluginError, Event, NetworkPlugin, NotReady, PluginName, PodCidrs,
     PodNetworkStatus, PodSandbox, Settings,
@@ -124,10 +124,6 @@ impl CniPlugin {
     }
 
     fn start(&self) -> Result<(), PluginError> {
-        let folder = &self.options.runtime_dir;
-        std::fs::create_dir_all(folder).map_err(|source| {
-            PluginError::init(&self.name, FlavourError::runtime_dir(folder, source))
-        })?;
         let networks = Arc::clone(&self.networks);
         let watch = tokio::spawn(async move { networks.watch().await }).abort_handle();
         self.watch.set(watch).map_err(|second| {
@@ -146,6 +142,17 @@ impl CniPlugin {
         let file = format!("cni-{}.lock", id.get(..LOCKED_BY).unwrap_or(id));
         let path = self.options.runtime_dir.join(file);
         Ok(NamedLock::acquire(path, self.options.timeout).await?)
+    }
+
+    /// For a tear-down, which must go on where no lock file can be made.
+    async fn turn_if_possible(&self, id: &ContainerId) -> Result<Option<NamedLock>, FlavourError> {
+        match self.turn(id).await {
+            Err(FlavourError::Lock(error)) if !matches!(error, LockError::Held { .. }) => {
+                tracing::warn!("{error}; tearing down without it");
+                Ok(None)
+            }
+            other => other.map(Some),
+        }
     }
 
     async fn addresses(

@@ -24,7 +24,7 @@ pub enum Error {
     Name(#[from] InvalidPluginName),
 
     /// Something cannot be looked at.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}", path.display(), words(source))]
     Unreadable {
         /// The file or folder.
         path: PathBuf,
@@ -47,7 +47,7 @@ pub enum Error {
     },
 
     /// The user of this process may not execute the program.
-    #[error("cannot execute {}: {source}; is it executable, and on a file system without noexec?", program.display())]
+    #[error("cannot execute {}: {}; is it executable, and on a file system without noexec?", program.display(), words(source))]
     NotExecutable {
         /// The program.
         program: PathBuf,
@@ -76,7 +76,7 @@ pub enum Error {
     },
 
     /// The system would not start the program.
-    #[error("cannot start {}: {source}{}", program.display(), advice(source))]
+    #[error("cannot start {}: {}{}", program.display(), words(source), advice(source))]
     Start {
         /// The program.
         program: PathBuf,
@@ -85,7 +85,7 @@ pub enum Error {
     },
 
     /// The pipes from the program, or waiting for its end, failed.
-    #[error("{} {verb}: lost contact with the process: {source}", program.display())]
+    #[error("{} {verb}: lost contact with the process: {}", program.display(), words(source))]
     Contact {
         /// The program.
         program: PathBuf,
@@ -164,6 +164,12 @@ impl Error {
 
 fn or_user(user: u32) -> String {
     if user == 0 { String::new() } else { format!(" or to user {user}, who would execute it") }
+}
+
+/// What the system said, without the error's number.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 fn advice(error: &io::Error) -> &'static str {

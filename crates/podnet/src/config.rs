@@ -115,6 +115,10 @@ impl ConfigFile {
     /// [`ConfigError`]: it cannot be read, is no JSON object, or has a key that is no option.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+        // Opening a FIFO or a device might wait for ever.
+        if !path.metadata().map_err(unreadable)?.is_file() {
+            return Err(unreadable(io::Error::other("it is not a regular file")));
+        }
         let mut bytes = Vec::new();
         let file = File::open(path).map_err(unreadable)?;
         file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;

@@ -15,7 +15,7 @@ impl CniPlugin {
         self.require_initialised().map_err(|reason| PluginError::tear_down(sandbox, reason))?;
         let failed = |error: FlavourError| PluginError::tear_down(sandbox, error);
         let id = pod::id(sandbox).map_err(failed)?;
-        let _turn = self.turn(&id).await.map_err(failed)?;
+        let _turn = self.turn_if_possible(&id).await.map_err(failed)?;
         match Causes::collect(self.delete_all(sandbox, &id).await) {
             Some(causes) => Err(PluginError::tear_down(sandbox, causes)),
             None => Ok(()),

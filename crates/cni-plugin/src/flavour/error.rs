@@ -1,10 +1,6 @@
 //! Why the cni flavour could not do what it was asked.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
 use podnet_cni_spec::{CniError, InvalidName};
-use podnet_netutil::system_text;
 use podnet_plugin_api::InvalidBandwidth;
 
 use crate::cache::CacheError;
@@ -35,20 +31,6 @@ pub enum FlavourError {
     /// What is known of the pod cannot be said in `CNI_ARGS`.
     #[error(transparent)]
     Args(#[from] CniError),
-    /// The folder for locks cannot be made.
-    #[error("cannot make the folder {path} for locks: {}", system_text(source), path = path.display())]
-    RuntimeDir {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl FlavourError {
-    pub(super) fn runtime_dir(path: &Path, source: io::Error) -> Self {
-        Self::RuntimeDir { path: path.to_owned(), source }
-    }
 }
 
 // Boxed, because an error is returned from every call and this one is large.
