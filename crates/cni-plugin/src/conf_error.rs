@@ -42,6 +42,21 @@ pub enum ConfError {
     },
 }
 
+impl ConfError {
+    /// Whether a network is configured and cannot be used because programs are missing or too old.
+    #[must_use]
+    pub fn lacks_programs(&self) -> bool {
+        match self {
+            Self::NoNetwork(found) | Self::UnknownNetwork { found, .. } => found
+                .skipped
+                .iter()
+                .any(|skipped| matches!(skipped.reason, SkipReason::Programs(_))),
+            Self::Unusable { .. } => true,
+            Self::File(_) => false,
+        }
+    }
+}
+
 /// What was looked at in vain. Displayed as the reasons with the names of the files, empty where there are none.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

@@ -15,8 +15,8 @@ use crate::error::Error;
 use crate::program::Program;
 use crate::status;
 
-/// Half of the two minutes that the kubelet gives a runtime's request (`--runtime-request-timeout`), so that the other
-/// half remains for an undo.
+/// Half of the two minutes that the kubelet gives a runtime's request (`--runtime-request-timeout`): a set-up is two
+/// calls. Its undo has a time of its own.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A program that is called for each pod; made by [`probe`](crate::probe()).

@@ -58,8 +58,8 @@ pub struct NodeOptions {
     #[cfg_attr(feature = "clap", arg(long, global = true, value_name = "CIDR[,CIDR]"))]
     pub pod_cidr: Option<PodCidrs>,
 
-    /// Whether this node takes its subnet out of the cluster's, the first free one, as the controller manager gives it;
-    /// with --cluster-cidr and instead of --pod-cidr
+    /// Whether this node takes the first subnet of the cluster's, for a cluster of this node alone; with --cluster-cidr
+    /// and instead of --pod-cidr
     #[cfg_attr(
         feature = "clap",
         arg(

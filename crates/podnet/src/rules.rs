@@ -1,7 +1,8 @@
 //! The rules between a node's options, checked before anything is touched.
 
 use podnet_plugin_api::{
-    InvalidMtu, Mtu, NodeCidrAllocator, NodeCidrError, NodeMaskSizes, PodCidr, PodCidrs, Settings,
+    HairpinMode, InvalidMtu, Mtu, NodeCidrAllocator, NodeCidrError, NodeMaskSizes, PodCidr,
+    PodCidrs, Settings,
 };
 
 use crate::non_masquerade::NonMasqueradeCidrs;
@@ -107,6 +108,9 @@ pub enum OptionsWarning {
     /// An MTU for a plugin that does not use it.
     #[error("--network-plugin-mtu={0} has no effect: of the network plugins only kubenet uses it")]
     MtuUnused(Mtu),
+    /// A hairpin mode for a plugin that does not set one.
+    #[error("--hairpin-mode={0} has no effect: of the network plugins only kubenet uses it")]
+    HairpinModeUnused(HairpinMode),
     /// An option of cni for another plugin.
     #[error("{0} has no effect: of the network plugins only cni uses it")]
     CniOptionUnused(&'static str),
@@ -222,7 +226,10 @@ impl NodeOptions {
 
     fn warnings(&self, mtu: Option<Mtu>) -> Vec<OptionsWarning> {
         let unused = mtu.filter(|_| !self.is_kubenet()).map(OptionsWarning::MtuUnused);
-        let warnings = unused.into_iter().chain(self.masquerade_warning());
+        let hairpin = Some(self.hairpin_mode)
+            .filter(|mode| *mode != HairpinMode::default() && !self.is_kubenet())
+            .map(OptionsWarning::HairpinModeUnused);
+        let warnings = unused.into_iter().chain(hairpin).chain(self.masquerade_warning());
         let warnings = warnings.chain(host_bits("--pod-cidr", self.pod_cidr.as_ref()));
         let warnings = warnings.chain(host_bits("--cluster-cidr", self.cluster_cidr.as_ref()));
         warnings.chain(self.unused_cni_options()).collect()

@@ -71,6 +71,8 @@ impl CniPlugin {
     async fn delete_unknown(&self, sandbox: &PodSandbox) -> Result<(), FlavourError> {
         let served = match self.networks.default_network().await {
             Ok(served) => served,
+            // There is one, and it might have been asked were its programs there.
+            Err(error) if error.lacks_programs() => return Err(error.into()),
             Err(error) => {
                 tracing::info!(pod = %sandbox, %error, "nothing to tear down");
                 return Ok(());

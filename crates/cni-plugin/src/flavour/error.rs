@@ -4,6 +4,7 @@ use podnet_cni_spec::{CniError, InvalidName};
 use podnet_plugin_api::InvalidBandwidth;
 
 use crate::cache::CacheError;
+use crate::conf_error::ConfError;
 
 /// A cause that an operation of the cni flavour failed from.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,9 @@ pub enum FlavourError {
     /// A network could not be attached to or detached from.
     #[error(transparent)]
     Network(Box<crate::Error>),
+    /// The network that may have attached the pod cannot be used now.
+    #[error(transparent)]
+    Configuration(#[from] ConfError),
     /// The result cache cannot be read.
     #[error(transparent)]
     Cache(#[from] CacheError),

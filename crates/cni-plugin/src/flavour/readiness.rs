@@ -6,7 +6,6 @@ use podnet_plugin_api::{NotReady, NotReadyReason};
 
 use super::{CniPlugin, loopback};
 use crate::capability::IP_RANGES;
-use crate::conf_dir::SkipReason;
 use crate::conf_error::ConfError;
 use crate::conf_store::ConfStatus;
 use crate::network::Network;
@@ -70,12 +69,10 @@ impl CniPlugin {
 }
 
 fn no_network(error: &ConfError) -> NotReady {
-    let skipped = match error {
-        ConfError::NoNetwork(found) | ConfError::UnknownNetwork { found, .. } => &found.skipped[..],
-        ConfError::File(_) | ConfError::Unusable { .. } => &[],
+    let reason = if error.lacks_programs() {
+        NotReadyReason::PluginsMissing
+    } else {
+        NotReadyReason::NoNetworkConfig
     };
-    let programs = skipped.iter().any(|file| matches!(file.reason, SkipReason::Programs(_)));
-    let reason =
-        if programs { NotReadyReason::PluginsMissing } else { NotReadyReason::NoNetworkConfig };
     NotReady::new(reason, error.to_string())
 }

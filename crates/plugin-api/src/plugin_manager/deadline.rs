@@ -17,7 +17,7 @@ pub(super) type Sleep = Box<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + 
 /// use podnet_plugin_api::Deadlines;
 ///
 /// let patient = Deadlines::default().with_set_up(Duration::from_secs(240));
-/// assert_eq!(patient.undo, Duration::from_secs(30));
+/// assert_eq!(patient.undo, Duration::from_secs(60));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -33,11 +33,16 @@ pub struct Deadlines {
 }
 
 impl Default for Deadlines {
-    /// Two minutes for a set-up and for a tear-down, which is how long the kubelet waits for a runtime; half a minute
-    /// for a status and for an undo.
+    /// Two minutes for a set-up and for a tear-down, which is how long the kubelet waits for a runtime; a minute for an
+    /// undo, which is how long one call of a plugin's program may take; half a minute for a status.
     fn default() -> Self {
-        let (long, short) = (Duration::from_secs(120), Duration::from_secs(30));
-        Self { set_up: long, tear_down: long, status: short, undo: short }
+        let seconds = Duration::from_secs;
+        Self {
+            set_up: seconds(120),
+            tear_down: seconds(120),
+            status: seconds(30),
+            undo: seconds(60),
+        }
     }
 }
 
