@@ -2,10 +2,13 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use ipnetwork::IpNetwork;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope,
+};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::error::Error;
@@ -21,7 +24,26 @@ pub struct Address {
     pub network: IpNetwork,
     /// Whether it is valid beyond the link (scope `global`).
     pub global: bool,
+    /// Whether the link may have it.
+    pub claim: Claim,
 }
+
+/// How far a link has come with claiming an address (RFC 4862, duplicate address detection). IPv4 claims nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Claim {
+    /// It may be used.
+    #[default]
+    Settled,
+    /// The link is still asking whether somebody else has it.
+    Tentative,
+    /// Somebody else has it.
+    Refused,
+}
+
+/// How long a link may take to claim its addresses; the Go plugins wait as long.
+const CLAIM_DEADLINE: Duration = Duration::from_secs(5);
+const CLAIM_PAUSE: Duration = Duration::from_millis(20);
 
 impl Netlink {
     /// The addresses of a link, of both families, in the kernel's order.
@@ -52,9 +74,55 @@ impl Netlink {
     /// # Errors
     /// [`Error::Netlink`], with [`Error::is_already_there`] when the link has it.
     pub async fn add_address(&self, link: &Link, network: IpNetwork) -> Result<(), Error> {
-        let message = RouteNetlinkMessage::NewAddress(message(link, network));
+        let mut message = message(link, network);
+        if network.is_ipv6() {
+            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        }
+        self.new_address(link, network, message).await
+    }
+
+    /// Gives a link an address, which an IPv6 link claims first where its parameter `accept_dad` says so; see
+    /// [`Netlink::wait_for_claims`].
+    ///
+    /// # Errors
+    /// [`Error::Netlink`], with [`Error::is_already_there`] when the link has it.
+    pub async fn claim_address(&self, link: &Link, network: IpNetwork) -> Result<(), Error> {
+        self.new_address(link, network, message(link, network)).await
+    }
+
+    async fn new_address(
+        &self,
+        link: &Link,
+        network: IpNetwork,
+        message: AddressMessage,
+    ) -> Result<(), Error> {
+        let message = RouteNetlinkMessage::NewAddress(message);
         let action = || format!("add address {network} to {link}");
         self.request(message, NLM_F_CREATE | NLM_F_EXCL, action).await.map(drop)
+    }
+
+    /// Waits until a link has claimed all its addresses.
+    ///
+    /// # Errors
+    /// [`Error::AddressTaken`] when somebody else has one; [`Error::AddressUnclaimed`] after 5 s; [`Error::Netlink`].
+    pub async fn wait_for_claims(&self, link: &Link) -> Result<(), Error> {
+        let begun = Instant::now();
+        loop {
+            let addresses = self.addresses(link).await?;
+            let with = |claim| addresses.iter().find(move |address| address.claim == claim);
+            if let Some(taken) = with(Claim::Refused) {
+                return Err(Error::AddressTaken {
+                    link: link.name.clone(),
+                    address: taken.network,
+                });
+            }
+            let Some(open) = with(Claim::Tentative) else { return Ok(()) };
+            if begun.elapsed() >= CLAIM_DEADLINE {
+                let (link, address) = (link.name.clone(), open.network);
+                return Err(Error::AddressUnclaimed { link, address });
+            }
+            tokio::time::sleep(CLAIM_PAUSE).await;
+        }
     }
 
     /// Takes an address from a link.
@@ -94,7 +162,6 @@ fn message(link: &Link, network: IpNetwork) -> AddressMessage {
         }
         IpNetwork::V6(_) => {
             message.header.family = AddressFamily::Inet6;
-            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
     }
     message
@@ -109,7 +176,18 @@ fn address(answer: &RouteNetlinkMessage, index: u32) -> Option<Address> {
     Some(Address {
         network: IpNetwork::new(ip, message.header.prefix_len).ok()?,
         global: message.header.scope == AddressScope::Universe,
+        claim: claim(message.header.flags),
     })
+}
+
+fn claim(flags: AddressHeaderFlags) -> Claim {
+    if flags.contains(AddressHeaderFlags::Dadfailed) {
+        Claim::Refused
+    } else if flags.contains(AddressHeaderFlags::Tentative) {
+        Claim::Tentative
+    } else {
+        Claim::Settled
+    }
 }
 
 /// `IFA_LOCAL` is the link's own address; `IFA_ADDRESS` is the peer's where they differ, and IPv6 has only that one.

@@ -77,6 +77,15 @@ impl Netlink {
         self.change_link(message, || format!("set flags and alias of bridge port {link}")).await
     }
 
+    /// Makes a link a port of `bridge`.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`].
+    pub async fn add_port(&self, bridge: &Link, link: &Link) -> Result<(), Error> {
+        let message = LinkUnspec::new_with_index(link.index).controller(bridge.index).build();
+        self.change_link(message, || format!("make {link} a port of {bridge}")).await
+    }
+
     /// Waits until the kernel says that packets can pass the port, which it does shortly after the carrier came.
     ///
     /// A bridge with the spanning tree protocol may hold the port back for half a minute longer; that is its operator's

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use ipnetwork::IpNetwork;
 use rustix::io::Errno;
 
 /// An operation on the kernel's networking that did not happen.
@@ -64,6 +65,24 @@ pub enum Error {
         waited_ms: u128,
         /// What it is instead.
         state: &'static str,
+    },
+    /// Somebody else on the link's network has the address (RFC 4862).
+    #[error("{address} cannot be used on {link}: somebody else on that network has it")]
+    AddressTaken {
+        /// The interface.
+        link: String,
+        /// The address.
+        address: IpNetwork,
+    },
+    /// A link is not done asking whether somebody else has its address.
+    #[error(
+        "{link} did not finish claiming its address {address} in time (duplicate address detection)"
+    )]
+    AddressUnclaimed {
+        /// The interface.
+        link: String,
+        /// The address.
+        address: IpNetwork,
     },
     /// No interface from which an MTU could be taken.
     #[error("no enabled interface other than loopback and point-to-point to take an MTU from")]

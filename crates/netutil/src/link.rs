@@ -4,8 +4,8 @@ use std::fmt;
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoBridgePort, InfoPortData, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
-    State,
+    InfoBridge, InfoBridgePort, InfoData, InfoPortData, LinkAttribute, LinkExtentMask, LinkFlags,
+    LinkInfo, LinkMessage, State,
 };
 use rtnetlink::LinkUnspec;
 
@@ -44,6 +44,10 @@ pub struct Link {
     pub point_to_point: bool,
     /// Whether an operator or podnet had it take frames for any address (`IFF_PROMISC`); a capture does not count.
     pub promiscuous: bool,
+    /// Whether an operator or podnet had it take every multicast frame (`IFF_ALLMULTI`).
+    pub all_multicast: bool,
+    /// How many packets may wait to be sent.
+    pub tx_queue_len: u32,
     /// Whether the kernel says that packets can pass (RFC 2863 `up`).
     pub operational: bool,
     /// The index of a veth's other end, in that end's namespace.
@@ -53,6 +57,8 @@ pub struct Link {
     pub condemned: bool,
     /// How it behaves as the port of a bridge; none where it is none.
     pub port: Option<PortState>,
+    /// Whether it is a bridge that keeps VLANs apart.
+    pub vlan_filtering: bool,
 }
 
 /// How a link behaves as the port of a bridge.
@@ -86,10 +92,13 @@ impl Link {
             loopback: flags.contains(LinkFlags::Loopback),
             point_to_point: flags.contains(LinkFlags::Pointopoint),
             promiscuous: flags.contains(LinkFlags::Promisc),
+            all_multicast: flags.contains(LinkFlags::Allmulti),
+            tx_queue_len: 0,
             operational: false,
             peer: None,
             condemned: false,
             port: None,
+            vlan_filtering: false,
         };
         message.attributes.iter().for_each(|attribute| link.take(attribute));
         link
@@ -99,6 +108,7 @@ impl Link {
         match attribute {
             LinkAttribute::IfName(name) => self.name.clone_from(name),
             LinkAttribute::Mtu(mtu) => self.mtu = *mtu,
+            LinkAttribute::TxQueueLen(packets) => self.tx_queue_len = *packets,
             LinkAttribute::Address(bytes) => self.mac = MacAddr::from_slice(bytes),
             LinkAttribute::Controller(index) => self.master = Some(*index),
             LinkAttribute::Link(index) => self.peer = Some(*index),
@@ -115,6 +125,9 @@ impl Link {
             LinkInfo::Kind(kind) => self.kind = kind.to_string(),
             LinkInfo::PortData(InfoPortData::BridgePort(data)) => {
                 self.port = Some(port_state(data));
+            }
+            LinkInfo::Data(InfoData::Bridge(data)) => {
+                self.vlan_filtering = data.contains(&InfoBridge::VlanFiltering(true));
             }
             _ => {}
         }

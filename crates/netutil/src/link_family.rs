@@ -27,7 +27,11 @@ impl Netlink {
     /// # Errors
     /// [`Error::Netlink`].
     pub async fn keep_without_ipv6(&self, link: &Link) -> Result<(), Error> {
-        self.set_families(link, &[without_ipv6()]).await
+        match self.set_families(link, &[without_ipv6()]).await {
+            // Nothing to keep quiet.
+            Err(error) if is_without_ipv6(&error) => Ok(()),
+            other => other,
+        }
     }
 
     /// As [`Netlink::keep_without_ipv6`], and has the link announce its IPv4 addresses when it is enabled
@@ -36,19 +40,25 @@ impl Netlink {
     /// # Errors
     /// [`Error::Netlink`].
     pub async fn announce_ipv4_only(&self, link: &Link) -> Result<(), Error> {
-        self.set_families(link, &[announce_ipv4(), without_ipv6()]).await
+        match self.set_families(link, &[announce_ipv4(), without_ipv6()]).await {
+            // The whole request is refused, also for a link that is too narrow for IPv6.
+            Err(error) if is_without_ipv6(&error) => {
+                self.set_families(link, &[announce_ipv4()]).await
+            }
+            other => other,
+        }
     }
 
     async fn set_families(&self, link: &Link, families: &[Vec<u8>]) -> Result<(), Error> {
         let families = LinkAttribute::Other(DefaultNla::new(IFLA_AF_SPEC, families.concat()));
         let message = LinkUnspec::new_with_index(link.index).append_extra_attribute(families);
-        let set = self.change_link(message.build(), || format!("set address families of {link}"));
-        match set.await {
-            // The kernel has no IPv6: nothing to keep quiet.
-            Err(error) if error.errno() == Some(rustix::io::Errno::AFNOSUPPORT) => Ok(()),
-            other => other,
-        }
+        self.change_link(message.build(), || format!("set address families of {link}")).await
     }
+}
+
+/// The kernel, or this link, has no IPv6.
+fn is_without_ipv6(error: &Error) -> bool {
+    error.errno() == Some(rustix::io::Errno::AFNOSUPPORT)
 }
 
 fn without_ipv6() -> Vec<u8> {

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 /// An Ethernet (MAC-48) address.
 ///
+/// It is read as Go reads one: pairs of digits between colons or hyphens, or fours between dots.
+///
 /// ```
 /// use podnet_netutil::MacAddr;
 /// let mac: MacAddr = "0a:58:0a:f4:00:02".parse()?;
@@ -58,9 +60,24 @@ impl FromStr for MacAddr {
     type Err = InvalidMacAddr;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bytes: Option<Vec<u8>> = text.split(':').map(byte).collect();
+        let dotted = text.split('.').all(|four| four.len() == 4).then(|| pairs_of(text));
+        let text_of_pairs = dotted.as_deref().unwrap_or(text);
+        let separator = if text_of_pairs.contains('-') { '-' } else { ':' };
+        let bytes: Option<Vec<u8>> = text_of_pairs.split(separator).map(byte).collect();
         bytes.as_deref().and_then(Self::from_slice).ok_or_else(|| InvalidMacAddr(text.to_owned()))
     }
+}
+
+/// `0a58.0af4.0002` as `0a:58:0a:f4:00:02`.
+fn pairs_of(fours: &str) -> String {
+    let mut pairs = String::with_capacity(fours.len() + 3);
+    for (position, digit) in fours.chars().filter(|digit| *digit != '.').enumerate() {
+        if position > 0 && position % 2 == 0 {
+            pairs.push(':');
+        }
+        pairs.push(digit);
+    }
+    pairs
 }
 
 fn byte(pair: &str) -> Option<u8> {
@@ -88,8 +105,23 @@ mod tests {
     }
 
     #[test]
+    fn gos_three_notations_are_one_address() {
+        for text in ["0a:58:0a:f4:00:02", "0A-58-0A-F4-00-02", "0a58.0af4.0002"] {
+            assert_eq!(text.parse::<MacAddr>().unwrap().to_string(), "0a:58:0a:f4:00:02");
+        }
+    }
+
+    #[test]
     fn other_notations_are_refused() {
-        for text in ["", "0a-58-0a-f4-00-02", "0a:58:0a:f4:00:+2", "0a:58:0a:f4:00:02:03"] {
+        for text in [
+            "",
+            "0a:58-0a:f4:00:02",
+            "0a:58:0a:f4:00:+2",
+            "0a:58:0a:f4:00:02:03",
+            "0a58.0af4",
+            "0a58.0af4.0002.0003",
+            "0a580af40002",
+        ] {
             assert!(text.parse::<MacAddr>().is_err(), "{text}");
         }
     }

@@ -8,9 +8,9 @@ const USABLE: std::ops::RangeInclusive<u32> = 68..=65_535;
 
 /// The enabled normal interface with the smallest MTU (Kubernetes page on network plugins, "MTU").
 ///
-/// Normal is what is neither loopback nor point-to-point, nor the bridge `exclude` or one of its ports: a bridge that
-/// was once small would otherwise keep itself small for ever. Of several with the same MTU the first in the kernel's
-/// order counts.
+/// Normal is what is neither loopback nor point-to-point nor an ifb, nor the bridge `exclude` or one of its ports: a
+/// bridge that was once small would otherwise keep itself small for ever, by itself or by the ifbs of its ports. Of
+/// several with the same MTU the first in the kernel's order counts.
 ///
 /// # Errors
 /// [`Error::NoMtuCandidate`] when no such interface is enabled.
@@ -29,7 +29,7 @@ pub fn narrowest<'a>(links: &'a [Link], exclude: &str) -> Result<&'a Link, Error
     let excluded = links.iter().find(|link| link.name == exclude).map(|link| link.index);
     links
         .iter()
-        .filter(|link| link.up && !link.loopback && !link.point_to_point)
+        .filter(|link| link.up && !link.loopback && !link.point_to_point && link.kind != "ifb")
         .filter(|link| USABLE.contains(&link.mtu))
         .filter(|link| excluded.is_none_or(|bridge| !hangs_on(link, bridge)))
         .min_by_key(|link| link.mtu)
@@ -66,6 +66,7 @@ mod tests {
             link(2, "eth0", 1500),
             link(3, "cbr0", 1000),
             Link { master: Some(3), ..link(4, "veth1", 900) },
+            Link { kind: "ifb".to_owned(), ..link(5, "ifb0", 900) },
         ];
         assert_eq!(narrowest(&links, "cbr0").unwrap().name, "eth0");
     }

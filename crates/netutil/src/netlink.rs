@@ -1,6 +1,6 @@
 //! A netlink connection that belongs to one network namespace.
 
-mod ext_ack;
+pub(crate) mod ext_ack;
 mod request;
 
 use std::sync::Arc;

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::NLM_F_CREATE;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteScope,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol,
+    RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::RouteMessageBuilder;
@@ -30,8 +31,10 @@ pub struct Route {
     pub priority: Option<u32>,
     /// The table it stands in; the main one where none is given.
     pub table: Option<u32>,
-    /// Its scope as the kernel numbers it (0 universe, 253 link); by the gateway where none is given.
+    /// Its scope as the kernel numbers it (0 universe, 253 link, 254 host); by the gateway where none is given.
     pub scope: Option<u8>,
+    /// The address from which packets that take it are sent; the kernel's choice where none is given.
+    pub source: Option<IpAddr>,
 }
 
 impl Route {
@@ -46,16 +49,17 @@ impl Route {
             priority: None,
             table: None,
             scope: None,
+            source: None,
         }
     }
 }
 
 impl Netlink {
-    /// Adds a route out of `link`.
+    /// Adds a route out of `link`. There may be others to the same destination, out of other links.
     ///
     /// # Errors
-    /// [`Error::Netlink`], with [`Error::is_already_there`] when there is one to the same destination, and with the
-    /// kernel's words where the gateway cannot be reached.
+    /// [`Error::Netlink`], with [`Error::is_already_there`] when there is this very route, and with the kernel's words where
+    /// the gateway cannot be reached.
     pub async fn add_route(&self, link: &Link, route: &Route) -> Result<(), Error> {
         let action = || match route.gateway {
             Some(gateway) => format!("add route {} by {gateway} out of {link}", route.destination),
@@ -66,7 +70,22 @@ impl Netlink {
             source: RequestError::Malformed(error),
         })?;
         let message = RouteNetlinkMessage::NewRoute(message);
-        self.request(message, NLM_F_CREATE | NLM_F_EXCL, action).await.map(drop)
+        self.request(message, NLM_F_CREATE, action).await.map(drop)
+    }
+
+    /// Removes a route of the main table out of `link`, whatever its gateway and scope, whoever added it.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`], with [`Error::is_gone`] when there is none to this destination.
+    pub async fn delete_route(&self, link: &Link, destination: IpNetwork) -> Result<(), Error> {
+        let action = || format!("remove route {destination} out of {link}");
+        let mut message = message(link, &Route::new(destination, None)).map_err(|error| {
+            Error::Netlink { action: action(), source: RequestError::Malformed(error) }
+        })?;
+        message.header.scope = RouteScope::NoWhere;
+        message.header.protocol = RouteProtocol::Unspec;
+        message.header.kind = RouteType::Unspec;
+        self.request(RouteNetlinkMessage::DelRoute(message), 0, action).await.map(drop)
     }
 
     /// The routes of the main table that lead out of `link`, of both families.
@@ -96,6 +115,9 @@ fn message(link: &Link, route: &Route) -> Result<RouteMessage, String> {
         Some(gateway) => builder.gateway(gateway).map_err(|error| error.to_string())?,
         None => builder.scope(RouteScope::Link),
     };
+    if let Some(source) = route.source {
+        builder = builder.pref_source(source).map_err(|error| error.to_string())?;
+    }
     if let Some(priority) = route.priority {
         builder = builder.priority(priority);
     }
@@ -140,6 +162,7 @@ fn route(answer: &RouteNetlinkMessage, index: u32) -> Option<Route> {
                 found.destination = IpNetwork::new(ip(to)?, prefix).ok()?;
             }
             RouteAttribute::Gateway(by) => found.gateway = ip(by),
+            RouteAttribute::PrefSource(from) => found.source = ip(from),
             RouteAttribute::Priority(metric) => found.priority = Some(*metric),
             RouteAttribute::Metrics(metrics) => take_metrics(&mut found, metrics),
             _ => {}

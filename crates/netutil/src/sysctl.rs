@@ -3,6 +3,8 @@
 //! Fixed keys are written by the `sysctl` crate. A key that holds an interface name goes through the components of its
 //! path, because the crate takes every dot for a separator and interfaces are called `eth0.100`.
 
+mod net_key;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use ipnetwork::IpNetwork;
 use sysctl::{Ctl, Sysctl as _, SysctlError};
 
 use crate::error::Error;
+
+pub use net_key::{InvalidNetKey, NetKey};
 
 /// An address family, where a parameter or a rule exists once for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,6 +83,26 @@ pub fn read_interface(family: Family, interface: &str, key: &str) -> Result<Stri
 /// [`Error::Sysctl`].
 pub fn set_interface(family: Family, interface: &str, key: &str, value: &str) -> Result<(), Error> {
     let path = interface_path(family, interface, key);
+    fs::write(&path, value).map_err(|source| interface_failed("write", &path, source))
+}
+
+/// Reads a key that belongs to a network namespace.
+///
+/// # Errors
+/// [`Error::Sysctl`].
+pub fn read_net(key: &NetKey) -> Result<String, Error> {
+    let path = key.path();
+    let text =
+        fs::read_to_string(&path).map_err(|source| interface_failed("read", &path, source))?;
+    Ok(text.trim_end_matches('\n').to_owned())
+}
+
+/// Sets a key that belongs to a network namespace, whatever it is.
+///
+/// # Errors
+/// [`Error::Sysctl`].
+pub fn set_net(key: &NetKey, value: &str) -> Result<(), Error> {
+    let path = key.path();
     fs::write(&path, value).map_err(|source| interface_failed("write", &path, source))
 }
 

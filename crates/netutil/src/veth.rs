@@ -11,15 +11,15 @@ use crate::mac::MacAddr;
 use crate::netlink::Netlink;
 use crate::netns::Netns;
 
-/// A veth pair to be made: one end on a bridge of this namespace, the peer in a pod's.
+/// A veth pair to be made: one end in this namespace, most often on a bridge, the peer in a pod's.
 #[derive(Debug, Clone)]
 pub struct VethPair<'a> {
     /// Name of the end that stays here, at most 15 bytes.
     pub host_name: &'a str,
     /// Ethernet address of the end that stays here.
     pub host_mac: MacAddr,
-    /// Index of the bridge of which the end that stays here becomes a port.
-    pub bridge: u32,
+    /// Index of the bridge of which the end that stays here becomes a port, if of any.
+    pub bridge: Option<u32>,
     /// Name of the peer, at most 15 bytes.
     pub peer_name: &'a str,
     /// Ethernet address of the peer.
@@ -42,7 +42,7 @@ pub struct VethEnds {
 impl Netlink {
     /// Makes a veth pair.
     ///
-    /// The host end is born enabled and as a port of the bridge; the peer is born disabled (the kernel refuses
+    /// The host end is born enabled and, where there is one, as a port of the bridge; the peer is born disabled (the kernel refuses
     /// otherwise, ENOTCONN). Port flags and alias are ignored by the kernel in this message and need
     /// [`Netlink::commit_port`].
     ///
@@ -54,8 +54,10 @@ impl Netlink {
             .setns_by_fd(pair.peer_netns.raw_fd());
         let mut host = LinkVeth::new(pair.host_name, pair.peer_name)
             .address(pair.host_mac.octets().to_vec())
-            .controller(pair.bridge)
             .up();
+        if let Some(bridge) = pair.bridge {
+            host = host.controller(bridge);
+        }
         if let Some(mtu) = pair.mtu {
             peer = peer.mtu(mtu);
             host = host.mtu(mtu);

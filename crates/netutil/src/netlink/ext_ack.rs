@@ -17,7 +17,7 @@ const ATTRIBUTE_TYPE_MASK: u16 = 0x3fff;
 ///
 /// `flags` are those of the message's header; `after_code` is what follows the error number: the header of the
 /// original request, its payload unless capped, then attributes (`include/uapi/linux/netlink.h`, `nlmsgerr`).
-pub(super) fn refusal(raw_code: i32, flags: u16, after_code: &[u8]) -> RequestError {
+pub(crate) fn refusal(raw_code: i32, flags: u16, after_code: &[u8]) -> RequestError {
     RequestError::Kernel {
         errno: Errno::from_raw_os_error(raw_code.saturating_abs()),
         text: text(flags, after_code),
