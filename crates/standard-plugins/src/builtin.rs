@@ -10,29 +10,38 @@ use tokio::time::timeout;
 
 use crate::error::Error;
 use crate::host::Host;
-use crate::{bridge, host_local, loopback};
+use crate::tuning::Tuning;
+use crate::{bandwidth, bridge, host_local, loopback, ptp, static_ipam};
 
 /// The types that [`BuiltinExec`] runs itself.
-pub const BUILTIN_TYPES: [&str; 3] = ["loopback", "bridge", "host-local"];
+pub const BUILTIN_TYPES: [&str; 7] =
+    ["loopback", "bridge", "ptp", "host-local", "static", "bandwidth", "tuning"];
 
 /// Runs the standard plugins in this process and hands any other type to the `Exec` behind it.
 #[derive(Clone)]
 pub struct BuiltinExec {
     host: Host,
     others: Option<Arc<dyn Exec>>,
+    tuning: Tuning,
 }
 
 impl BuiltinExec {
     /// An `Exec` that acts on `host`, and on nothing for types it does not have itself.
     #[must_use]
     pub fn new(host: Host) -> Self {
-        Self { host, others: None }
+        Self { host, others: None, tuning: Tuning::default() }
     }
 
     /// Hands types that are not built in to `others`.
     #[must_use]
     pub fn or_else(self, others: Arc<dyn Exec>) -> Self {
         Self { others: Some(others), ..self }
+    }
+
+    /// Takes this value's paths for the plugin `tuning`.
+    #[must_use]
+    pub fn with_tuning(self, tuning: Tuning) -> Self {
+        Self { tuning, ..self }
     }
 
     /// The host that it acts on.
@@ -46,24 +55,54 @@ impl BuiltinExec {
         plugin: &PluginType,
         request: &Request,
     ) -> Result<Option<AddResult>, Error> {
+        let host = &self.host;
         match (plugin.as_str(), request.verb) {
             ("loopback", Verb::Add) => loopback::add(request).await.map(Some),
-            ("loopback", Verb::Del) => loopback::del(request).await.map(|()| None),
-            ("loopback", Verb::Check) => loopback::check(request).await.map(|()| None),
-            ("bridge", Verb::Add) => bridge::add(&self.host, self, request).await.map(Some),
-            ("bridge", Verb::Del) => bridge::del(&self.host, self, request).await.map(|()| None),
-            ("bridge", Verb::Check) => {
-                bridge::check(&self.host, self, request).await.map(|()| None)
-            }
-            ("host-local", Verb::Add) => self.host.addresses.add(request).await.map(Some),
-            ("host-local", Verb::Del) => self.host.addresses.del(request).await.map(|()| None),
-            ("host-local", Verb::Check) => self.host.addresses.check(request).await.map(|()| None),
-            // Nothing of it outlives a pod, and nothing could keep it from enabling an interface.
-            ("loopback", Verb::Gc | Verb::Status) => Ok(None),
-            ("bridge", Verb::Gc) => bridge::gc(&self.host, self, request).await.map(|()| None),
-            ("host-local", Verb::Gc) => self.host.addresses.gc(request).await.map(|()| None),
-            ("bridge", Verb::Status) => bridge::status(self, request).await.map(|()| None),
-            ("host-local", Verb::Status) => host_local::status(request).map(|()| None),
+            ("bridge", Verb::Add) => bridge::add(host, self, request).await.map(Some),
+            ("ptp", Verb::Add) => ptp::add(host, self, request).await.map(Some),
+            ("host-local", Verb::Add) => host.addresses.add(request).await.map(Some),
+            ("static", Verb::Add) => static_ipam::add(request).map(Some),
+            ("bandwidth", Verb::Add) => bandwidth::add(host, request).await.map(Some),
+            ("tuning", Verb::Add) => self.tuning.add(request).await.map(Some),
+            _ => self.run_without_result(plugin, request).await.map(|()| None),
+        }
+    }
+
+    async fn run_without_result(
+        &self,
+        plugin: &PluginType,
+        request: &Request,
+    ) -> Result<(), Error> {
+        let host = &self.host;
+        match (plugin.as_str(), request.verb) {
+            ("loopback", Verb::Del) => loopback::del(request).await,
+            ("loopback", Verb::Check) => loopback::check(request).await,
+            ("bridge", Verb::Del) => bridge::del(host, self, request).await,
+            ("bridge", Verb::Check) => bridge::check(host, self, request).await,
+            ("bridge", Verb::Gc) => bridge::gc(host, self, request).await,
+            ("bridge", Verb::Status) => bridge::status(self, request).await,
+            ("ptp", Verb::Del) => ptp::del(host, self, request).await,
+            ("ptp", Verb::Check) => ptp::check(host, self, request).await,
+            ("ptp", Verb::Gc) => ptp::gc(host, self, request).await,
+            ("ptp", Verb::Status) => ptp::status(self, request).await,
+            ("host-local", Verb::Del) => host.addresses.del(request).await,
+            ("host-local", Verb::Check) => host.addresses.check(request).await,
+            ("host-local", Verb::Gc) => host.addresses.gc(request).await,
+            ("host-local", Verb::Status) => host_local::status(request),
+            ("static", Verb::Check) => static_ipam::check(request),
+            ("static", Verb::Status) => static_ipam::status(request),
+            ("bandwidth", Verb::Del) => bandwidth::del(host, request).await,
+            ("bandwidth", Verb::Check) => bandwidth::check(host, request).await,
+            ("bandwidth", Verb::Gc) => bandwidth::gc(host, request).await,
+            ("tuning", Verb::Del) => self.tuning.del(request).await,
+            ("tuning", Verb::Check) => self.tuning.check(request).await,
+            ("tuning", Verb::Status) => self.tuning.status(request),
+            // Nothing of loopback outlives a pod, and nothing could keep it from enabling an interface; static reserves
+            // nothing; what tuning remembers of a pod does not say of which network, and goes with the next boot.
+            ("loopback", Verb::Gc | Verb::Status)
+            | ("static", Verb::Del | Verb::Gc)
+            | ("bandwidth", Verb::Status)
+            | ("tuning", Verb::Gc) => Ok(()),
             (_, verb) => Err(Error::VerbNotSupported { plugin: plugin.clone(), verb }),
         }
     }

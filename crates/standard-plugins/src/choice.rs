@@ -122,6 +122,14 @@ impl ChosenExec {
         }
     }
 
+    /// Runs the built-in plugins over `host`, which is open already.
+    #[must_use]
+    pub fn over(mut self, host: Host) -> Self {
+        let others: Arc<dyn Exec> = Arc::<ProcessExec>::clone(&self.programs);
+        self.builtin = OnceCell::new_with(Some(BuiltinExec::new(host).or_else(others)));
+        self
+    }
+
     /// The choice.
     #[must_use]
     pub fn choice(&self) -> PluginChoice {

@@ -13,8 +13,9 @@ pub(crate) struct Ipam<'a> {
     request: &'a Request,
 }
 
-/// The type of the IPAM plugin that this crate has itself.
 const HOST_LOCAL: &str = "host-local";
+/// The types of the IPAM plugins that this crate has itself.
+const OWN: [&str; 2] = [HOST_LOCAL, "static"];
 
 impl<'a> Ipam<'a> {
     /// The IPAM plugin that the request's configuration names, if any.
@@ -24,7 +25,7 @@ impl<'a> Ipam<'a> {
     pub(crate) fn of(exec: &'a dyn Exec, request: &'a Request) -> Result<Self, Error> {
         let plugin = request.config.ipam_type()?;
         match plugin.as_ref().map(PluginType::as_str) {
-            Some(name) if name != HOST_LOCAL && BUILTIN_TYPES.contains(&name) => {
+            Some(name) if !OWN.contains(&name) && BUILTIN_TYPES.contains(&name) => {
                 Err(Error::InvalidOption {
                     option: "ipam.type",
                     reason: format!("{name} gives no addresses"),

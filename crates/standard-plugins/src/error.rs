@@ -14,6 +14,7 @@ use podnet_netutil::lock::LockError;
 use podnet_netutil::system_text;
 
 use crate::host_local::{AllocationError, RangeError};
+use crate::nat::{HostPort, Protocol};
 
 /// A verb that was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +92,50 @@ pub enum Error {
         /// What is wrong with its value.
         reason: String,
     },
+    /// The kernel refused what an option asks for.
+    #[error("option {option} cannot be had from this kernel: {source}")]
+    OptionRefused {
+        /// The option's key.
+        option: &'static str,
+        /// What was tried, and what the kernel said.
+        source: podnet_netutil::Error,
+    },
+    /// A plugin that changes what another one made found nothing made.
+    #[error(
+        "{plugin} needs prevResult, the result of the plugin before it: put it behind one in the list of plugins"
+    )]
+    NotChained {
+        /// The plugin's type.
+        plugin: &'static str,
+    },
+    /// An address is written in a way that cannot be read.
+    #[error("{place}: {text:?} is no address; write it as {form}")]
+    InvalidAddress {
+        /// Where it stands: `ipam.addresses`.
+        place: &'static str,
+        /// What stands there.
+        text: String,
+        /// An example of the form that is expected.
+        form: &'static str,
+    },
+    /// tuning: the node's operator does not allow a sysctl.
+    #[error("sysctl {key} is not allowed: no pattern in {file} matches it as a whole", file = file.display())]
+    SysctlNotAllowed {
+        /// The key, as the configuration has it.
+        key: String,
+        /// The allow-list.
+        file: PathBuf,
+    },
+    /// tuning: the allow-list cannot be used.
+    #[error("{file}: pattern {pattern:?} cannot be used: {reason}", file = file.display())]
+    InvalidAllowList {
+        /// The file.
+        file: PathBuf,
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// GC was asked for without the list of valid attachments.
     #[error(
         "GC needs cni.dev/valid-attachments, the list of attachments to keep, in the configuration"
@@ -99,6 +144,12 @@ pub enum Error {
     /// CHECK was asked for without the result of ADD.
     #[error("CHECK needs prevResult, the result of ADD, in the configuration")]
     NoPrevResult,
+    /// loopback: `lo` has an address by which others could reach it.
+    #[error("lo has the address {address}, which is none of a loopback's: remove it")]
+    NoLoopbackAddress {
+        /// The address.
+        address: IpNetwork,
+    },
     /// bridge: the interface of the bridge's name is something else.
     #[error("{name} exists and is a {} interface, not a bridge: choose another name or remove it", if kind.is_empty() { "hardware" } else { kind })]
     NotABridge {
@@ -254,6 +305,42 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// nat: a host port is another pod's.
+    #[error("host port {port}/{protocol} is taken by container {holder}")]
+    HostPortTaken {
+        /// The port.
+        port: u16,
+        /// Its protocol.
+        protocol: Protocol,
+        /// The container that has it.
+        holder: String,
+    },
+    /// nat: a host port is one on which a process of the host listens.
+    #[error("host port {port}/{protocol} is in use on this host: {process} listens on {address}")]
+    HostPortInUse {
+        /// The port.
+        port: u16,
+        /// Its protocol.
+        protocol: Protocol,
+        /// The address on which the process listens.
+        address: IpAddr,
+        /// The process, by name and number where it can be seen.
+        process: String,
+    },
+    /// nat: a pod asks twice for a host port.
+    #[error("host port {port} is asked for twice by one pod")]
+    HostPortTwice {
+        /// The port that was asked for later.
+        port: HostPort,
+    },
+    /// nat: a host port cannot lead to the pod.
+    #[error("host port {port} cannot be published: {reason}")]
+    HostPortUnusable {
+        /// The port.
+        port: HostPort,
+        /// Why.
+        reason: &'static str,
+    },
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -280,7 +367,7 @@ impl Error {
             Error::Spec(error) => error.code,
             Error::UndoFailed { first, .. } => first.code(),
             Error::Ipam(error) => error.code(),
-            Error::Unsupported { .. } => ErrorCode::UNSUPPORTED_FIELD,
+            Error::Unsupported { .. } | Error::OptionRefused { .. } => ErrorCode::UNSUPPORTED_FIELD,
             Error::OwnNetns { .. } | Error::Net(podnet_netutil::Error::Netns { .. }) => {
                 ErrorCode::INVALID_NETNS
             }
@@ -288,6 +375,12 @@ impl Error {
             | Error::VerbNotSupported { .. }
             | Error::InvalidIpArgument(_) => ErrorCode::INVALID_ENVIRONMENT,
             Error::InvalidOption { .. }
+            | Error::HostPortTwice { .. }
+            | Error::HostPortUnusable { .. }
+            | Error::NotChained { .. }
+            | Error::InvalidAddress { .. }
+            | Error::SysctlNotAllowed { .. }
+            | Error::InvalidAllowList { .. }
             | Error::NoValidAttachments
             | Error::NoPrevResult
             | Error::MissingIpam
@@ -296,7 +389,10 @@ impl Error {
             | Error::InvalidRangeSet { .. }
             | Error::RangeSetsOverlap { .. }
             | Error::OneAddressPerFamily { .. } => ErrorCode::INVALID_NETWORK_CONFIG,
-            Error::StoreBusy { .. }
+            // The pod that has the port may be on its way out.
+            Error::HostPortTaken { .. }
+            | Error::HostPortInUse { .. }
+            | Error::StoreBusy { .. }
             | Error::StoreChanging { .. }
             | Error::Lock(LockError::Held { .. }) => ErrorCode::TRY_AGAIN_LATER,
             Error::NotReleased { .. } | Error::Store { .. } | Error::File(_) | Error::Lock(_) => {

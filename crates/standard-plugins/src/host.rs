@@ -50,6 +50,12 @@ impl Host {
         &self.netlink
     }
 
+    /// The queue of deletions in the host's network namespace.
+    #[must_use]
+    pub fn deleter(&self) -> &LinkDeleter {
+        &self.deleter
+    }
+
     /// Operations on one attachment exclude each other, between processes too.
     pub(crate) async fn lock(&self, label: &Label) -> Result<NamedLock, Error> {
         let file = format!("attachment-{}.lock", label.host_end());

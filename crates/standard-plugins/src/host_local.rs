@@ -45,7 +45,7 @@ mod taken;
 
 pub use allocate::AllocationError;
 pub use range::RangeError;
-pub use reserved::{lock_store, reserved_addresses};
+pub use reserved::{Reservation, lock_store, reservations, reserved_addresses};
 
 /// How long a request waits for a store, unless told otherwise.
 const WAIT: Duration = Duration::from_secs(5);

@@ -12,7 +12,7 @@ const ALIAS_BYTES: usize = 255;
 const ALIAS_PREFIX: &str = "podnet:";
 /// `veth` and eleven digits fill the fifteen bytes of a name; rules that match `veth+` (kubelet's, Docker's) match it.
 const HOST_END_PREFIX: &str = "veth";
-const HOST_END_DIGITS: usize = 11;
+const NAME_DIGITS: usize = 11;
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// One attachment: a container's interface in a network.
@@ -96,11 +96,16 @@ impl Label {
     /// The name of the host end of the veth pair.
     #[must_use]
     pub fn host_end(&self) -> String {
+        self.link_name(HOST_END_PREFIX)
+    }
+
+    /// The name of a link of this attachment: a prefix of four letters and the digits that follow from the label.
+    pub(crate) fn link_name(&self, prefix: &str) -> String {
         let digits = self.digest();
-        let letters = digits.iter().take(HOST_END_DIGITS).filter_map(|byte| {
+        let letters = digits.iter().take(NAME_DIGITS).filter_map(|byte| {
             BASE32.get(usize::from(byte & 31)).map(|letter| char::from(*letter))
         });
-        HOST_END_PREFIX.chars().chain(letters).collect()
+        prefix.chars().chain(letters).collect()
     }
 
     /// The Ethernet addresses of the host end and of the pod's end.

@@ -1,4 +1,5 @@
-//! The standard CNI plugins `loopback`, `bridge` and `host-local`, each verb a function from a request to a result.
+//! The standard CNI plugins `loopback`, `bridge`, `ptp`, `host-local`, `static`, `bandwidth` and `tuning`, each verb a
+//! function from a request to a result; and what kubenet and they have in common: host ports, masquerade, limits.
 //!
 //! A crate of its own because both sides of CNI need it: the programs that a runtime executes, and a process that runs
 //! the same plugins inside itself, by [`BuiltinExec`]; [`ChosenExec`] takes whichever of the two a node has. Either way the state they leave is the same: same links, same
@@ -41,11 +42,19 @@
 
 pub mod loopback;
 pub mod bridge;
+pub mod ptp;
+mod attachment;
+mod mtu_option;
 pub mod host_local;
+pub mod bandwidth;
+pub mod shaping;
+pub mod static_ipam;
+pub mod tuning;
 pub mod builtin;
 pub mod choice;
 pub mod host;
 pub mod label;
+pub mod nat;
 mod delegate;
 pub mod error;
 
@@ -55,3 +64,6 @@ pub use error::Error;
 pub use host::Host;
 pub use host_local::HostLocal;
 pub use label::Label;
+pub use nat::{HostPort, NatNetwork, NatTable};
+pub use shaping::{Limit, Limits};
+pub use tuning::Tuning;

@@ -5,17 +5,18 @@
 use std::path::Path;
 
 use podnet_cni_spec::{AddResult, Interface, IpConfig, Request};
-use podnet_netutil::{Link, Netlink};
+use podnet_netutil::{Address, Link, Netlink};
 
 use crate::error::Error;
 use crate::host::{pod_netns, pod_netns_if_left};
 
 const LO: &str = "lo";
 
-/// Enables `lo` and reports its addresses; where a plugin ran before, that one's result is passed on.
+/// Enables `lo` and reports its first address of each family; where a plugin ran before, that one's result is passed on.
 ///
 /// # Errors
-/// [`Error::OwnNetns`] when the namespace is the host's own; [`Error::Net`].
+/// [`Error::OwnNetns`] when the namespace is the host's own; [`Error::NoLoopbackAddress`] when `lo` has an address by
+/// which others could reach it; [`Error::Net`].
 pub async fn add(request: &Request) -> Result<AddResult, Error> {
     let netns = pod_netns(request)?;
     let previous = request.config.prev_result()?;
@@ -24,10 +25,12 @@ pub async fn add(request: &Request) -> Result<AddResult, Error> {
     if !lo.up {
         netlink.set_link_up(lo.index).await?;
     }
-    match previous {
-        Some(result) => Ok(result),
-        None => describe(&netlink, &lo, netns.path()).await,
+    let addresses = netlink.addresses(&lo).await?;
+    let outside = addresses.iter().find(|address| !address.network.ip().is_loopback());
+    if let Some(outside) = outside {
+        return Err(Error::NoLoopbackAddress { address: outside.network });
     }
+    Ok(previous.unwrap_or_else(|| describe(&lo, &addresses, netns.path())))
 }
 
 /// Disables `lo`. A namespace that is gone is success.
@@ -51,14 +54,13 @@ pub async fn check(request: &Request) -> Result<(), Error> {
     if lo.up { Ok(()) } else { Err(Error::CheckFailed("lo is not enabled in the pod".to_owned())) }
 }
 
-async fn describe(netlink: &Netlink, lo: &Link, netns: &Path) -> Result<AddResult, Error> {
-    let addresses = netlink.addresses(lo).await?;
-    let ips = addresses.into_iter().map(|address| IpConfig {
-        interface: Some(0),
-        address: address.network,
-        ..IpConfig::default()
-    });
-    Ok(AddResult {
+fn describe(lo: &Link, addresses: &[Address], netns: &Path) -> AddResult {
+    let first = |is_ipv4| addresses.iter().find(|found| found.network.is_ipv4() == is_ipv4);
+    let ips = [first(true), first(false)]
+        .into_iter()
+        .flatten()
+        .map(|address| IpConfig { interface: Some(0), ..IpConfig::new(address.network) });
+    AddResult {
         interfaces: vec![Interface {
             name: LO.to_owned(),
             mac: lo.mac.map(|mac| mac.to_string()),
@@ -67,5 +69,5 @@ async fn describe(netlink: &Netlink, lo: &Link, netns: &Path) -> Result<AddResul
         }],
         ips: ips.collect(),
         ..AddResult::default()
-    })
+    }
 }

@@ -66,7 +66,7 @@ impl TestHost {
             let pair = VethPair {
                 host_name: UPLINK,
                 host_mac: MacAddr::local([0, 0, 0, 0, 0, 1]),
-                bridge: bridge.index,
+                bridge: Some(bridge.index),
                 peer_name: UPLINK,
                 peer_mac: MacAddr::local([0, 0, 0, 0, 0, 2]),
                 peer_netns: world.netns(),

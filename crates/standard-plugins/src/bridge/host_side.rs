@@ -8,6 +8,7 @@ use podnet_netutil::sysctl::{self, Family};
 use podnet_netutil::{Address, Link, MacAddr, Netlink};
 
 use super::plan::{Gateway, Plan};
+use crate::attachment::refuse_router_advertisements;
 use crate::error::Error;
 
 /// The bridge, made where there is none.
@@ -21,6 +22,7 @@ pub(super) async fn ensure_bridge(netlink: &Netlink, plan: &Plan) -> Result<Link
         return Err(Error::NotABridge { name: bridge.name, kind: bridge.kind });
     }
     refuse_router_advertisements(name)?;
+    plan.vlans.ensure_kept_apart(netlink, &bridge).await?;
     if !bridge.up {
         set_mtu(netlink, plan, &mut bridge).await?;
         netlink.set_link_up(bridge.index).await?;
@@ -51,41 +53,26 @@ async fn set_mtu(netlink: &Netlink, plan: &Plan, bridge: &mut Link) -> Result<()
     Ok(())
 }
 
-/// A pod must not become the host's router (CVE-2020-10749). A bridge of an operator's making may accept its
-/// advertisements too, so that this is seen to for every pod.
-fn refuse_router_advertisements(bridge: &str) -> Result<(), Error> {
-    let accepts = match sysctl::read_interface(Family::V6, bridge, "accept_ra") {
-        // The kernel has no IPv6.
-        Err(podnet_netutil::Error::Sysctl { source, .. })
-            if source.kind() == std::io::ErrorKind::NotFound =>
-        {
-            return Ok(());
-        }
-        other => other?,
-    };
-    if accepts == "0" {
-        return Ok(());
-    }
-    Ok(sysctl::set_interface(Family::V6, bridge, "accept_ra", "0")?)
-}
-
-/// Puts the gateways' addresses on the bridge and switches forwarding on for their families.
+/// Puts the gateways' addresses on the bridge, or for pods of a VLAN on an interface of its own in that VLAN, which is
+/// returned; and switches forwarding on for their families.
 pub(super) async fn ensure_gateway(
     netlink: &Netlink,
     plan: &Plan,
     bridge: &Link,
     ips: &[IpConfig],
-) -> Result<(), Error> {
+) -> Result<Option<Link>, Error> {
     if plan.gateway == Gateway::No || ips.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let present = netlink.addresses(bridge).await?;
+    let of_vlan = plan.vlans.ensure_gateway_link(netlink, bridge).await?;
+    let link = of_vlan.as_ref().unwrap_or(bridge);
+    let present = netlink.addresses(link).await?;
     for ip in ips {
         let wanted = gateway_address(ip)?;
-        ensure_address(netlink, plan, bridge, &present, wanted).await?;
+        ensure_address(netlink, plan, link, &present, wanted).await?;
         sysctl::enable_forwarding(Family::of(&wanted))?;
     }
-    Ok(())
+    Ok(of_vlan)
 }
 
 /// Fills in the gateways that the IPAM plugin left out, where the bridge is to have them.

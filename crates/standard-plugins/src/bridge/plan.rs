@@ -5,12 +5,12 @@ use podnet_netutil::MacAddr;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::vlan::{TrunkRange, Vlans};
 use crate::error::Error;
 use crate::label::Label;
+use crate::mtu_option::mtu;
 
 const DEFAULT_BRIDGE: &str = "cni0";
-/// The kernel's limits for an Ethernet device.
-const MTU_RANGE: std::ops::RangeInclusive<i64> = 68..=65535;
 
 /// The options of the reference's `bridge` plugin, as they stand in the configuration.
 #[derive(Debug, Default, Deserialize)]
@@ -26,7 +26,8 @@ struct Options {
     hairpin_mode: bool,
     promisc_mode: bool,
     vlan: i64,
-    vlan_trunk: Vec<Value>,
+    vlan_trunk: Vec<TrunkRange>,
+    preserve_default_vlan: bool,
     macspoofchk: bool,
     enabledad: bool,
     disable_container_interface: bool,
@@ -59,6 +60,11 @@ pub(super) struct Plan {
     pub(super) hairpin: bool,
     pub(super) promiscuous: bool,
     pub(super) isolated: bool,
+    pub(super) vlans: Vlans,
+    /// Whether the pod's IPv6 addresses are claimed first (RFC 4862, duplicate address detection).
+    pub(super) claim_addresses: bool,
+    /// Whether the pod's end is enabled.
+    pub(super) enable_pod_end: bool,
     pub(super) dns: Dns,
     pub(super) host_mac: MacAddr,
     pub(super) pod_mac: MacAddr,
@@ -80,6 +86,7 @@ impl Plan {
         let label = Label::of(request)?;
         let options: Options = request.config.options()?;
         refuse_unsupported(&options)?;
+        let enable_pod_end = enable_pod_end(&options, &request.config)?;
         let (host_mac, own_mac) = label.macs();
         Ok(Self {
             bridge: bridge_name(options.bridge.as_deref())?,
@@ -89,6 +96,9 @@ impl Plan {
             hairpin: options.hairpin_mode,
             promiscuous: options.promisc_mode,
             isolated: options.port_isolation,
+            vlans: vlans(&options)?,
+            claim_addresses: options.enabledad,
+            enable_pod_end,
             dns: request.config.dns()?,
             host_mac,
             pod_mac: wanted_mac(request, &options)?.unwrap_or(own_mac),
@@ -102,21 +112,30 @@ pub(super) fn check_options(config: &PluginConfig) -> Result<(), Error> {
     let options: Options = config.options()?;
     refuse_unsupported(&options)?;
     bridge_name(options.bridge.as_deref())?;
+    vlans(&options)?;
+    enable_pod_end(&options, config)?;
     mtu(options.mtu).map(drop)
+}
+
+fn vlans(options: &Options) -> Result<Vlans, Error> {
+    Vlans::parse(options.vlan, &options.vlan_trunk, options.preserve_default_vlan)
+}
+
+/// An interface that stays disabled has no use for an address.
+fn enable_pod_end(options: &Options, config: &PluginConfig) -> Result<bool, Error> {
+    if options.disable_container_interface && config.ipam_type()?.is_some() {
+        let reason = "it cannot be combined with ipam: the interface stays disabled".to_owned();
+        return Err(Error::InvalidOption { option: "disableContainerInterface", reason });
+    }
+    Ok(!options.disable_container_interface)
 }
 
 /// Options that would be ignored are refused: a pod that is reachable though it should not be is worse than none.
 fn refuse_unsupported(options: &Options) -> Result<(), Error> {
-    let asked = [
-        ("ipMasq", Value::from(options.ip_masq)),
-        ("vlan", options.vlan.into()),
-        ("vlanTrunk", options.vlan_trunk.clone().into()),
-        ("macspoofchk", options.macspoofchk.into()),
-        ("enabledad", options.enabledad.into()),
-        ("disableContainerInterface", options.disable_container_interface.into()),
-    ];
-    let nothing = [Value::from(false), Value::from(0), Value::Array(Vec::new())];
-    if let Some((option, value)) = asked.into_iter().find(|(_, value)| !nothing.contains(value)) {
+    let asked =
+        [("ipMasq", Value::from(options.ip_masq)), ("macspoofchk", options.macspoofchk.into())];
+    let nothing = Value::from(false);
+    if let Some((option, value)) = asked.into_iter().find(|(_, value)| *value != nothing) {
         return Err(Error::Unsupported { plugin: "bridge", option, value: value.to_string() });
     }
     if options.hairpin_mode && options.promisc_mode {
@@ -138,20 +157,6 @@ fn gateway(options: &Options) -> Gateway {
         (false, true) => Gateway::Address,
         (false, false) => Gateway::No,
     }
-}
-
-fn mtu(mtu: i64) -> Result<Option<u32>, Error> {
-    if mtu == 0 {
-        return Ok(None);
-    }
-    let wrong = || Error::InvalidOption {
-        option: "mtu",
-        reason: format!("{mtu} is not between {} and {}", MTU_RANGE.start(), MTU_RANGE.end()),
-    };
-    if !MTU_RANGE.contains(&mtu) {
-        return Err(wrong());
-    }
-    u32::try_from(mtu).map(Some).map_err(|_| wrong())
 }
 
 /// A MAC address from, in rising order of weight, `CNI_ARGS`, `args.cni.mac` and the capability `mac`.
@@ -189,14 +194,7 @@ mod tests {
     fn what_cannot_be_done_yet_is_refused_with_its_name_and_value() {
         let cases = [
             ("ipMasq with value true", json!({"ipMasq": true})),
-            ("vlan with value 7", json!({"vlan": 7})),
-            (r#"vlanTrunk with value [{"id":1}]"#, json!({"vlanTrunk": [{"id": 1}]})),
             ("macspoofchk with value true", json!({"macspoofchk": true})),
-            ("enabledad with value true", json!({"enabledad": true})),
-            (
-                "disableContainerInterface with value true",
-                json!({"disableContainerInterface": true}),
-            ),
         ];
         for (option, config) in cases {
             let error = plan(config).unwrap_err();
@@ -226,6 +224,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_asked_for_is_left_as_the_kernel_has_it() {
+        let silent = plan(json!({})).unwrap();
+        assert!(silent.enable_pod_end && !silent.claim_addresses);
+        let asked = json!({"disableContainerInterface": true, "enabledad": true});
+        let asked = plan(asked).unwrap();
+        assert!(!asked.enable_pod_end && asked.claim_addresses);
+    }
+
+    #[test]
     fn numbers_and_names_out_of_range_are_refused() {
         for config in [
             json!({"mtu": 67}),
@@ -234,6 +241,9 @@ mod tests {
             json!({"bridge": "a-name-too-long-"}),
             json!({"bridge": "br%d"}),
             json!({"hairpinMode": true, "promiscMode": true}),
+            json!({"disableContainerInterface": true, "ipam": {"type": "host-local"}}),
+            json!({"vlan": 4095}),
+            json!({"vlanTrunk": [{"minID": 5}]}),
         ] {
             assert!(plan(config.clone()).is_err(), "{config}");
         }

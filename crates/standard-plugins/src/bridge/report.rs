@@ -1,21 +1,30 @@
-//! The result of an ADD: bridge, host end and the pod's interface, in the reference's order.
+//! The result of an ADD: bridge, host end, the pod's interface and a VLAN's gateway, in the reference's order.
 
 use podnet_cni_spec::{AddResult, Interface};
-use podnet_netutil::{Link, MacAddr, Netns};
+use podnet_netutil::{Link, Netns};
 
 use super::plan::Plan;
 use super::pod_side;
+use crate::attachment::interface;
 
 /// The place of the pod's interface in the list; every address points at it.
 const POD_INTERFACE: u32 = 2;
 
+/// What there is of an attachment on the host.
+pub(super) struct Links<'a> {
+    pub(super) bridge: &'a Link,
+    pub(super) host_end: &'a Link,
+    /// The gateway's interface in the pod's VLAN.
+    pub(super) gateway: Option<&'a Link>,
+}
+
 pub(super) fn result(
     plan: &Plan,
-    bridge: &Link,
-    host_end: &Link,
+    links: &Links<'_>,
     netns: &Netns,
     addresses: AddResult,
 ) -> AddResult {
+    let Links { bridge, host_end, gateway } = *links;
     let pod = Interface {
         sandbox: Some(netns.path().display().to_string()),
         ..interface(plan.label.interface().as_str(), Some(plan.pod_mac), host_end.mtu)
@@ -30,6 +39,8 @@ pub(super) fn result(
         routes,
         ..addresses
     };
+    let gateway = gateway.map(|link| interface(&link.name, link.mac, link.mtu));
+    result.interfaces.extend(gateway);
     for ip in &mut result.ips {
         ip.interface = Some(POD_INTERFACE);
     }
@@ -37,13 +48,4 @@ pub(super) fn result(
         result.dns = plan.dns.clone();
     }
     result
-}
-
-fn interface(name: &str, mac: Option<MacAddr>, mtu: u32) -> Interface {
-    Interface {
-        name: name.to_owned(),
-        mac: mac.map(|mac| mac.to_string()),
-        mtu: Some(mtu),
-        ..Interface::default()
-    }
 }

@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use podnet_netutil::files;
 use podnet_netutil::lock::{FileLock, LockError};
 
 use super::WAIT;
 use super::position::Position;
+use super::record::{RECORD_LIMIT, Record};
 use super::store::{address_in, lock_or_make, refused};
 use crate::error::Error;
 
@@ -42,6 +44,47 @@ pub fn reserved_addresses(store: &Path) -> Result<Vec<IpAddr>, Error> {
         addresses.extend(address_in(&name.to_string_lossy()).map(Position::address));
     }
     Ok(addresses)
+}
+
+/// An address of a store, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reservation {
+    /// The address.
+    pub address: IpAddr,
+    /// The container that has it; none where its file names nobody.
+    pub container_id: Option<String>,
+    /// The container's interface; none in a file of an early version of the Go program.
+    pub interface: Option<String>,
+}
+
+/// The addresses that are reserved in the store at `store`, with their owners. A store that does not exist has none.
+///
+/// Reads every file and takes no lock; an address that is given back meanwhile is left out.
+///
+/// # Errors
+/// [`Error::Store`] when the directory cannot be listed.
+pub fn reservations(store: &Path) -> Result<Vec<Reservation>, Error> {
+    let addresses = reserved_addresses(store)?;
+    Ok(addresses.into_iter().filter_map(|address| reservation(store, address)).collect())
+}
+
+fn reservation(store: &Path, address: IpAddr) -> Option<Reservation> {
+    let path = store.join(address.to_string());
+    let owner = match files::read_bounded(&path, RECORD_LIMIT) {
+        Ok(content) => match Record::parse(&content) {
+            Record::Owned(owner) => Some(owner),
+            Record::Empty | Record::Foreign => None,
+        },
+        Err(error) if error.is_not_found() => return None,
+        Err(error) => {
+            tracing::warn!("{error}");
+            None
+        }
+    };
+    let (container_id, interface) =
+        owner.map_or((None, None), |owner| (Some(owner.container), owner.interface));
+    Some(Reservation { address, container_id, interface })
 }
 
 /// Keeps every program from reserving or releasing an address in the store at `store`, until the lock is dropped.

@@ -14,11 +14,7 @@ use crate::label::Label;
 /// network meanwhile.
 ///
 /// Host ends are known by their labels; those of another program's making bear none and end with their pods.
-///
-/// # Errors
-/// [`Error::NoValidAttachments`] without that list: a missing list is not an empty one. [`Error::Net`] or the IPAM
-/// plugin's error when something is left.
-pub async fn gc(host: &Host, exec: &dyn Exec, request: &Request) -> Result<(), Error> {
+pub(crate) async fn gc(host: &Host, exec: &dyn Exec, request: &Request) -> Result<(), Error> {
     let valid = request.config.valid_attachments()?.ok_or(Error::NoValidAttachments)?;
     let network = request.config.name()?;
     let ipam = Ipam::of(exec, request)?;

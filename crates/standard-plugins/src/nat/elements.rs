@@ -1,0 +1,122 @@
+//! Host ports as elements of the maps, and back.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use podnet_netutil::Family;
+use podnet_netutil::nft::{Element, push_address, push_port, push_protocol};
+
+use super::layout::any_address;
+use super::{Protocol, Published};
+
+/// The family of an address.
+pub(super) fn family_of(address: IpAddr) -> Family {
+    if address.is_ipv4() { Family::V4 } else { Family::V6 }
+}
+
+impl Published {
+    /// The family of the addresses.
+    pub(super) fn family(&self) -> Family {
+        family_of(self.pod_ip)
+    }
+
+    /// Its element in the map of its family.
+    pub(super) fn element(&self) -> Element {
+        let (mut key, mut data) = (Vec::new(), Vec::new());
+        push_protocol(&mut key, self.protocol.number());
+        push_address(&mut key, self.host_ip.unwrap_or_else(|| any_address(self.family())));
+        push_port(&mut key, self.host_port);
+        push_address(&mut data, self.pod_ip);
+        push_port(&mut data, self.container_port);
+        Element { key, data, comment: Some(self.label.clone()) }
+    }
+
+    /// Reads an element of a family's map; none where it is not one of ours.
+    pub(super) fn from_element(family: Family, element: &Element) -> Option<Self> {
+        let (protocol, key) = element.key.split_at_checked(4)?;
+        let (host_ip, host_port) = address_and_port(family, key)?;
+        let (pod_ip, container_port) = address_and_port(family, &element.data)?;
+        Some(Self {
+            label: element.comment.clone().unwrap_or_default(),
+            protocol: Protocol::from_number(*protocol.first()?)?,
+            host_ip: Some(host_ip).filter(|ip| !ip.is_unspecified()),
+            host_port,
+            pod_ip,
+            container_port,
+        })
+    }
+
+    /// Whether a packet could be meant for both.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let same = (self.protocol, self.host_port, self.family())
+            == (other.protocol, other.host_port, other.family());
+        let any = self.host_ip.is_none() || other.host_ip.is_none();
+        same && (any || self.host_ip == other.host_ip)
+    }
+}
+
+/// The element by which a pod is known to have host ports.
+pub(super) fn hairpin(pod_ip: IpAddr, label: &str) -> Element {
+    let mut key = Vec::new();
+    push_address(&mut key, pod_ip);
+    push_address(&mut key, pod_ip);
+    Element { key, data: Vec::new(), comment: Some(label.to_owned()) }
+}
+
+fn address_and_port(family: Family, bytes: &[u8]) -> Option<(IpAddr, u16)> {
+    let (address, port): (IpAddr, &[u8]) = match family {
+        Family::V4 => {
+            let (address, port) = bytes.split_first_chunk::<4>()?;
+            (Ipv4Addr::from(*address).into(), port)
+        }
+        Family::V6 => {
+            let (address, port) = bytes.split_first_chunk::<16>()?;
+            (Ipv6Addr::from(*address).into(), port)
+        }
+    };
+    Some((address, u16::from_be_bytes(*port.first_chunk::<2>()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn published(host_ip: Option<&str>, pod_ip: &str) -> Published {
+        Published {
+            label: "podnet:kubenet/a1/eth0".to_owned(),
+            protocol: Protocol::Udp,
+            host_ip: host_ip.map(|ip| ip.parse().unwrap()),
+            host_port: 5353,
+            pod_ip: pod_ip.parse().unwrap(),
+            container_port: 53,
+        }
+    }
+
+    #[test]
+    fn an_element_is_read_back() {
+        for (host_ip, pod_ip) in [
+            (None, "10.1.0.2"),
+            (Some("192.0.2.1"), "10.1.0.2"),
+            (None, "fd00::2"),
+            (Some("2001:db8::1"), "fd00::2"),
+        ] {
+            let published = published(host_ip, pod_ip);
+            let read = Published::from_element(published.family(), &published.element());
+            assert_eq!(read, Some(published));
+        }
+    }
+
+    #[test]
+    fn an_element_of_another_shape_is_none_of_ours() {
+        let element = Element { key: vec![6, 0, 0], ..Element::default() };
+        assert_eq!(Published::from_element(Family::V4, &element), None);
+    }
+
+    #[test]
+    fn any_address_overlaps_each_of_its_family() {
+        let any = published(None, "10.1.0.2");
+        let one = published(Some("192.0.2.1"), "10.1.0.3");
+        let other = published(Some("192.0.2.2"), "10.1.0.3");
+        assert!(any.overlaps(&one) && one.overlaps(&any) && one.overlaps(&one));
+        assert!(!one.overlaps(&other) && !any.overlaps(&published(None, "fd00::2")));
+    }
+}

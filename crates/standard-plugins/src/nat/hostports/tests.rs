@@ -1,0 +1,111 @@
+//! Tests of what publishing decides.
+
+use super::*;
+use crate::nat::Protocol;
+
+const LABEL: &str = "podnet:kubenet/a1/eth0";
+
+fn port(host_ip: Option<&str>, host_port: u16, container_port: u16) -> HostPort {
+    let host_ip = host_ip.map(|ip| ip.parse().unwrap());
+    HostPort { protocol: Protocol::Tcp, host_ip, host_port, container_port }
+}
+
+fn ips(texts: &[&str]) -> Vec<IpAddr> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn present(ports: &[Published], pods: &[(&str, &str)]) -> Present {
+    let pods = pods.iter().map(|(ip, label)| hairpin(ip.parse().unwrap(), label)).collect();
+    Present {
+        generation: 1,
+        ports: ports.to_vec(),
+        hairpins: [(Family::V4, pods), (Family::V6, Vec::new())],
+    }
+}
+
+#[test]
+fn a_port_of_any_address_is_one_for_each_family_of_the_pod() {
+    let both = expand(LABEL, &ips(&["10.1.0.2", "fd00::2"]), &[port(None, 80, 8080)]).unwrap();
+    assert_eq!(
+        both.iter().map(|port| port.pod_ip).collect::<Vec<_>>(),
+        ips(&["10.1.0.2", "fd00::2"])
+    );
+    let one = expand(LABEL, &ips(&["10.1.0.2", "fd00::2"]), &[port(Some("::"), 80, 8080)]).unwrap();
+    assert_eq!((one.len(), one[0].pod_ip, one[0].host_ip), (1, "fd00::2".parse().unwrap(), None));
+}
+
+#[test]
+fn an_address_of_a_family_that_the_pod_lacks_is_refused() {
+    let refused = expand(LABEL, &ips(&["10.1.0.2"]), &[port(Some("2001:db8::1"), 80, 80)]);
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "host port [2001:db8::1]:80/tcp cannot be published: the pod has no IPv6 address"
+    );
+    assert!(expand(LABEL, &[], &[port(None, 80, 80)]).is_err());
+    assert!(expand(LABEL, &ips(&["10.1.0.2"]), &[port(None, 0, 80)]).is_err());
+}
+
+#[test]
+fn a_port_stands_once_in_a_list() {
+    for (one, other, fits) in [
+        (port(None, 80, 1), port(None, 80, 2), false),
+        (port(None, 80, 1), port(Some("192.0.2.1"), 80, 2), false),
+        (port(Some("192.0.2.1"), 80, 1), port(Some("192.0.2.2"), 80, 2), true),
+        (port(Some("0.0.0.0"), 80, 1), port(Some("192.0.2.2"), 80, 2), false),
+        (port(None, 80, 1), port(None, 81, 1), true),
+    ] {
+        let expanded = expand(LABEL, &ips(&["10.1.0.2"]), &[one, other]);
+        assert_eq!(expanded.is_ok(), fits, "{one} {other}");
+    }
+}
+
+#[test]
+fn what_another_pod_has_is_refused_with_its_container() {
+    let theirs = expand("podnet:kubenet/b2/eth0", &ips(&["10.1.0.3"]), &[port(None, 80, 80)]);
+    let ours = expand(LABEL, &ips(&["10.1.0.2"]), &[port(Some("192.0.2.1"), 80, 80)]).unwrap();
+    let refused = refuse_conflicts(LABEL, &theirs.unwrap(), &ours).unwrap_err();
+    assert_eq!(refused.to_string(), "host port 80/tcp is taken by container b2");
+    refuse_conflicts(LABEL, &ours, &ours).unwrap();
+}
+
+#[test]
+fn a_repeated_list_changes_nothing() {
+    let ports = expand(LABEL, &ips(&["10.1.0.2"]), &[port(None, 80, 80)]).unwrap();
+    let present = present(&ports, &[("10.1.0.2", LABEL)]);
+    assert!(Change::between(&present, LABEL, &ports).transaction().is_empty());
+}
+
+#[test]
+fn a_changed_list_removes_and_adds_what_differs() {
+    let pod = ips(&["10.1.0.2"]);
+    let before = expand(LABEL, &pod, &[port(None, 80, 80), port(None, 81, 81)]).unwrap();
+    let wanted = expand(LABEL, &pod, &[port(None, 80, 8080), port(None, 81, 81)]).unwrap();
+    let change = Change::between(&present(&before, &[("10.1.0.2", LABEL)]), LABEL, &wanted);
+    assert_eq!((change.removed, change.added), (vec![before[0].clone()], vec![wanted[0].clone()]));
+    assert!(change.hairpins_added.is_empty() && change.hairpins_removed.is_empty());
+}
+
+#[test]
+fn an_address_left_by_a_pod_before_gets_the_new_pods_name() {
+    let wanted = expand(LABEL, &ips(&["10.1.0.2"]), &[port(None, 80, 80)]).unwrap();
+    let change = Change::between(&present(&[], &[("10.1.0.2", "old")]), LABEL, &wanted);
+    let comments = |elements: &[(Family, Element)]| -> Vec<Option<String>> {
+        elements.iter().map(|(_, element)| element.comment.clone()).collect()
+    };
+    assert_eq!(comments(&change.hairpins_removed), [Some("old".to_owned())]);
+    assert_eq!(comments(&change.hairpins_added), [Some(LABEL.to_owned())]);
+}
+
+#[test]
+fn a_change_that_was_carried_out_is_not_asked_for_again() {
+    let pod = ips(&["10.1.0.2"]);
+    let before = expand(LABEL, &pod, &[port(None, 80, 80), port(None, 81, 81)]).unwrap();
+    let wanted = expand(LABEL, &pod, &[port(None, 80, 8080)]).unwrap();
+    let mut present = present(&before, &[("10.1.0.2", "old")]);
+    for wanted in [wanted.as_slice(), &[]] {
+        let change = Change::between(&present, LABEL, wanted);
+        present.apply(&change);
+        assert!(Change::between(&present, LABEL, wanted).transaction().is_empty());
+    }
+    assert!(present.ports.is_empty() && present.hairpins.iter().all(|(_, pods)| pods.is_empty()));
+}

@@ -1,0 +1,269 @@
+//! What stands in the table: maps, chains and rules, as they follow from a network. Each rule's comment says all that
+//! it depends on, so that comparing comments is comparing rules.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnetwork::{IpNetwork, Ipv4Network};
+use podnet_netutil::Family;
+use podnet_netutil::nft::{
+    BaseChain, ChainKind, Collection, Field, Hook, Load, Rule, Slot, Table, TableFamily,
+};
+
+use super::NatNetwork;
+
+/// The table of all but what concerns bridges.
+pub(super) const TABLE: Table<'static> = Table { family: TableFamily::Inet, name: "podnet" };
+/// The table of what a bridge sends itself.
+pub(super) const BRIDGE_TABLE: Table<'static> =
+    Table { family: TableFamily::Bridge, name: "podnet" };
+
+/// After the service proxy's chains, which are at -100: a service's port goes before a pod's.
+const AFTER_SERVICES: i32 = -90;
+/// `srcnat`, where masquerading belongs.
+const SOURCE_TRANSLATION: i32 = 100;
+/// `raw`: before anything is translated.
+const RAW: i32 = -300;
+/// `filter` of the bridge family.
+const BRIDGE_FILTER: i32 = -200;
+
+/// A chain with its rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chain {
+    pub(super) table: Table<'static>,
+    pub(super) name: String,
+    kind: ChainKind,
+    hook: Hook,
+    priority: i32,
+    pub(super) rules: Vec<Rule>,
+}
+
+impl Chain {
+    pub(super) fn base(&self) -> BaseChain<'_> {
+        let Self { kind, hook, priority, .. } = *self;
+        BaseChain { name: &self.name, kind, hook, priority }
+    }
+
+    pub(super) fn comments(&self) -> Vec<&str> {
+        self.rules.iter().filter_map(Rule::comment_text).collect()
+    }
+}
+
+/// The map of the host ports of a family.
+pub(super) fn host_ports(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "hostports4",
+        Family::V6 => "hostports6",
+    }
+}
+
+/// The set of the pods of a family that have host ports.
+pub(super) fn hairpins(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "hairpins4",
+        Family::V6 => "hairpins6",
+    }
+}
+
+/// The key that stands for all of the host's addresses of a family.
+pub(super) fn any_address(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
+        Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// The sets and maps of the table.
+pub(super) fn collections() -> [Collection<'static>; 4] {
+    use Field::{Ipv4, Ipv6, Port, Protocol};
+    [
+        Collection {
+            name: host_ports(Family::V4),
+            key: &[Protocol, Ipv4, Port],
+            data: &[Ipv4, Port],
+        },
+        Collection {
+            name: host_ports(Family::V6),
+            key: &[Protocol, Ipv6, Port],
+            data: &[Ipv6, Port],
+        },
+        Collection { name: hairpins(Family::V4), key: &[Ipv4, Ipv4], data: &[] },
+        Collection { name: hairpins(Family::V6), key: &[Ipv6, Ipv6], data: &[] },
+    ]
+}
+
+/// The chains that every network shares, and those of this one.
+pub(super) fn chains(network: &NatNetwork) -> Vec<Chain> {
+    let mut chains = vec![
+        translation("prerouting", Hook::Prerouting),
+        translation("output", Hook::Output),
+        hairpin_chain(),
+    ];
+    chains.extend(guard(network));
+    chains.push(masquerade(network));
+    chains.extend(dedup(network));
+    chains
+}
+
+/// The name of the chain by which copies are dropped.
+pub(super) fn dedup_chain(network: &NatNetwork) -> String {
+    format!("output-{}", network.name)
+}
+
+/// Whether the network has pods with addresses of a family.
+pub(super) fn has(network: &NatNetwork, family: Family) -> bool {
+    network.pod_cidrs.iter().any(|cidr| Family::of(cidr) == family)
+}
+
+fn nat_chain(name: String, hook: Hook, priority: i32, rules: Vec<Rule>) -> Chain {
+    Chain { table: TABLE, name, kind: ChainKind::Nat, hook, priority, rules }
+}
+
+/// From the host's ports to the pods'. A destination elsewhere that happens to have the same port is left alone.
+fn translation(name: &str, hook: Hook) -> Chain {
+    let loopback6 = IpNetwork::from(IpAddr::V6(Ipv6Addr::LOCALHOST));
+    let mut rules = vec![
+        Rule::new().not_to_this_host().leave_chain().comment("only to this host's addresses"),
+        // A packet from ::1 cannot leave the host, whatever its new destination.
+        Rule::new().of_family(Family::V6).to_network(loopback6).leave_chain().comment("not to ::1"),
+    ];
+    for family in [Family::V4, Family::V6] {
+        let map = host_ports(family);
+        let exact = Load::Destination(family);
+        rules.push(look_up(family, exact).comment(format!("{map}: an address's port")));
+        let mut any = Vec::new();
+        podnet_netutil::nft::push_address(&mut any, any_address(family));
+        let any = look_up(family, Load::Constant(any));
+        rules.push(any.comment(format!("{map}: a port of any address")));
+    }
+    nat_chain(name.to_owned(), hook, AFTER_SERVICES, rules)
+}
+
+fn look_up(family: Family, address: Load) -> Rule {
+    // The address takes one slot or four; what is found is put where the key was.
+    let port = match family {
+        Family::V4 => Slot(2),
+        Family::V6 => Slot(5),
+    };
+    let found_port = match family {
+        Family::V4 => Slot(1),
+        Family::V6 => Slot(4),
+    };
+    Rule::new()
+        .of_family(family)
+        .load(Load::Protocol, Slot(0))
+        .load(address, Slot(1))
+        .load(Load::DestinationPort, port)
+        .look_up(host_ports(family), Slot(0), Slot(0))
+        .translate_destination(family, Slot(0), found_port)
+}
+
+/// A pod that reaches itself by its host port must not see its own address as the client's.
+fn hairpin_chain() -> Chain {
+    let rules = [(Family::V4, Slot(1)), (Family::V6, Slot(4))].map(|(family, second)| {
+        Rule::new()
+            .of_family(family)
+            .of_translated_destination()
+            .load(Load::Source(family), Slot(0))
+            .load(Load::Destination(family), second)
+            .in_set(hairpins(family), Slot(0))
+            .masquerade()
+            .comment(format!("{}: a pod to itself", hairpins(family)))
+    });
+    nat_chain("postrouting".to_owned(), Hook::Postrouting, SOURCE_TRANSLATION, rules.to_vec())
+}
+
+fn loopback() -> Option<IpNetwork> {
+    Ipv4Network::new(Ipv4Addr::new(127, 0, 0, 0), 8).ok().map(IpNetwork::V4)
+}
+
+/// The bridge routes 127.0.0.0/8 so that the host reaches host ports there; no pod may (CVE-2020-8558).
+fn guard(network: &NatNetwork) -> Option<Chain> {
+    let loopback = loopback().filter(|_| has(network, Family::V4))?;
+    let bridge = network.bridge.as_str();
+    let rule = Rule::new()
+        .of_family(Family::V4)
+        .from_interface(bridge)
+        .to_network(loopback)
+        .drop_packet()
+        .comment(format!("from {bridge} to {loopback}: drop"));
+    Some(Chain {
+        table: TABLE,
+        name: format!("guard-{}", network.name),
+        kind: ChainKind::Filter,
+        hook: Hook::Prerouting,
+        priority: RAW,
+        rules: vec![rule],
+    })
+}
+
+fn masquerade(network: &NatNetwork) -> Chain {
+    let mut rules = Vec::from_iter(from_loopback(network));
+    if network.masquerade {
+        for family in [Family::V4, Family::V6] {
+            rules.extend(masquerade_of(network, family));
+        }
+    }
+    let name = format!("masquerade-{}", network.name);
+    nat_chain(name, Hook::Postrouting, SOURCE_TRANSLATION, rules)
+}
+
+fn from_loopback(network: &NatNetwork) -> Option<Rule> {
+    let loopback = loopback().filter(|_| has(network, Family::V4))?;
+    let bridge = network.bridge.as_str();
+    let rule = Rule::new()
+        .of_family(Family::V4)
+        .from_network(loopback)
+        .to_interface(bridge)
+        .of_translated_destination()
+        .masquerade();
+    Some(rule.comment(format!("{loopback} to host ports by {bridge}: masquerade")))
+}
+
+/// First the destinations that are left alone, then the pods' networks; nothing where all destinations are left alone.
+fn masquerade_of(network: &NatNetwork, family: Family) -> Vec<Rule> {
+    let own = |cidrs: &[IpNetwork]| -> Vec<IpNetwork> {
+        cidrs.iter().copied().filter(|cidr| Family::of(cidr) == family).collect()
+    };
+    let (left_alone, pods) = (own(&network.non_masquerade), own(&network.pod_cidrs));
+    if pods.is_empty() || left_alone.iter().any(|cidr| cidr.prefix() == 0) {
+        return Vec::new();
+    }
+    let bridge = network.bridge.as_str();
+    let left_alone = left_alone.into_iter().map(|cidr| {
+        let rule = Rule::new().of_family(family).to_network(cidr).leave_chain();
+        rule.comment(format!("to {cidr}: keep the source"))
+    });
+    let pods = pods.into_iter().map(|cidr| {
+        let rule = Rule::new().of_family(family).not_to_interface(bridge).not_to_this_host();
+        let rule = rule.from_network(cidr).masquerade();
+        rule.comment(format!("{cidr} to elsewhere than {bridge}: masquerade"))
+    });
+    left_alone.chain(pods).collect()
+}
+
+/// A bridge in promiscuous mode floods what it sends: what seems to come from a pod is a copy, what comes from the
+/// bridge's own address is none.
+fn dedup(network: &NatNetwork) -> Option<Chain> {
+    let dedup = network.dedup.as_ref()?;
+    let mac = dedup.bridge_mac;
+    let from = |source: IpNetwork| {
+        let frames = Rule::new().to_interfaces_beginning_with("veth").from_mac(mac);
+        frames.of_ether_type(Family::of(&source)).from_network(source)
+    };
+    let rules = dedup.gateways_and_cidrs.iter().flat_map(|(gateway, cidr)| {
+        [
+            from((*gateway).into())
+                .accept()
+                .comment(format!("{mac} with source {gateway} to veth*: accept")),
+            from(*cidr).drop_packet().comment(format!("{mac} with source {cidr} to veth*: drop")),
+        ]
+    });
+    Some(Chain {
+        table: BRIDGE_TABLE,
+        name: dedup_chain(network),
+        kind: ChainKind::Filter,
+        hook: Hook::Output,
+        priority: BRIDGE_FILTER,
+        rules: rules.collect(),
+    })
+}
