@@ -1,11 +1,19 @@
-//! cbr0 and the MTU of the pod network.
+//! cbr0: made, kept as it should be, and refused where it is somebody else's.
 
-use podnet_netutil::{Link, mtu};
-use podnet_plugin_api::Mtu;
+use std::net::IpAddr;
+use std::path::Path;
+
+use ipnetwork::IpNetwork;
+use podnet_netutil::sysctl::{self, Family};
+use podnet_netutil::{Link, MacAddr, Netlink, mtu};
+use podnet_plugin_api::{HairpinMode, Mtu, PodCidrs};
+use podnet_standard_plugins::Label;
+use podnet_standard_plugins::nat::{Dedup, NatNetwork};
 
 use crate::error::Error;
 use crate::gateways::Gateways;
-use crate::plugin::BRIDGE;
+use crate::node::Node;
+use crate::plugin::{BRIDGE, NETWORK};
 
 /// What the kubelet takes where it cannot find an MTU.
 const FALLBACK_MTU: u32 = 1460;
@@ -17,7 +25,7 @@ pub(crate) fn choose_mtu(links: &[Link], wanted: Option<Mtu>) -> Result<Mtu, Err
     }
     match mtu::narrowest(links, BRIDGE) {
         Ok(narrowest) => {
-            tracing::info!(interface = %narrowest, mtu = narrowest.mtu, "smallest MTU of the host");
+            tracing::debug!(interface = %narrowest, mtu = narrowest.mtu, "smallest MTU of the host");
             Ok(Mtu::new(narrowest.mtu)?)
         }
         Err(error) => {
@@ -27,26 +35,166 @@ pub(crate) fn choose_mtu(links: &[Link], wanted: Option<Mtu>) -> Result<Mtu, Err
     }
 }
 
-/// Has a cbr0 that exists follow the MTU and the pod CIDRs, before a pod is attached to it. Says whether it carries
-/// gateways of earlier pod CIDRs beside those in force.
+/// cbr0 as it is ready for a pod.
+pub(crate) struct Prepared {
+    pub(crate) bridge: Link,
+    /// The gateways of earlier pod CIDRs that it carries beside those in force.
+    pub(crate) earlier: Vec<IpNetwork>,
+    /// Whether it was missing.
+    pub(crate) made: bool,
+}
+
+/// Makes cbr0 where there is none, and has it follow the MTU and the pod CIDRs, before a pod is attached to it.
 ///
 /// For every pod anew, because others change it too; and not when kubenet starts: whoever only asks for a status,
 /// perhaps with another pod CIDR, must change nothing.
-pub(crate) async fn prepare(mtu: Mtu, gateways: &Gateways<'_>) -> Result<bool, Error> {
+pub(crate) async fn prepare(node: &Node, gateways: &Gateways<'_>) -> Result<Prepared, Error> {
+    let seen = node.look().await?;
+    if let Some(port) = &seen.foreign_port {
+        return Err(Error::ForeignPort { port: port.name.clone(), kind: kind_of(port) });
+    }
     let netlink = gateways.netlink;
-    let Some(bridge) = netlink.link_by_name(BRIDGE).await? else { return Ok(false) };
+    let found = netlink.link_by_name(BRIDGE).await?;
+    let made = found.is_none();
+    let mut bridge = match found {
+        Some(bridge) => bridge,
+        None => make(netlink, gateways.cidrs).await?,
+    };
     refuse_another_kind(&bridge)?;
-    if bridge.mtu != mtu.get() {
-        tracing::info!(from = bridge.mtu, to = mtu.get(), "changing the MTU of cbr0");
-        netlink.set_link_mtu(bridge.index, mtu.get()).await?;
+    let mark = mark(&node.networks_dir);
+    claim(netlink, &mut bridge, own_mac(gateways.cidrs), &mark).await?;
+    if bridge.mtu != seen.mtu.get() {
+        tracing::info!(from = bridge.mtu, to = seen.mtu.get(), "changing the MTU of cbr0");
+        netlink.set_link_mtu(bridge.index, seen.mtu.get()).await?;
+        bridge.mtu = seen.mtu.get();
+    }
+    if !bridge.up {
+        refuse_router_advertisements()?;
+        netlink.set_link_up(bridge.index).await?;
+        bridge.up = true;
     }
     let earlier = gateways.clear(&bridge).await?;
-    if earlier.is_empty() {
-        return Ok(false);
+    if !earlier.is_empty() {
+        gateways.refuse_overlap(&earlier)?;
+        gateways.carry(&bridge).await?;
     }
-    gateways.refuse_overlap(&earlier)?;
-    gateways.carry(&bridge).await?;
-    Ok(true)
+    Ok(Prepared { bridge, earlier, made })
+}
+
+/// Makes cbr0, disabled. The address follows from the gateway's, as the kubelet had it, so that pods which knew an
+/// earlier cbr0 reach this one.
+async fn make(netlink: &Netlink, cidrs: &PodCidrs) -> Result<Link, Error> {
+    match netlink.create_bridge(BRIDGE, own_mac(cidrs)).await {
+        // Another process made it in the meantime.
+        Err(error) if error.is_already_there() => {}
+        made => made?,
+    }
+    Ok(netlink.require_link(BRIDGE).await?)
+}
+
+fn own_mac(cidrs: &PodCidrs) -> MacAddr {
+    let [a, b, c, d] = match cidrs.first().gateway() {
+        IpAddr::V4(gateway) => gateway.octets(),
+        IpAddr::V6(gateway) => {
+            let [.., a, b, c, d] = gateway.octets();
+            [a, b, c, d]
+        }
+    };
+    MacAddr::local([0x0a, 0x58, a, b, c, d])
+}
+
+/// A pod must not become the host's router (CVE-2020-10749).
+fn refuse_router_advertisements() -> Result<(), Error> {
+    match sysctl::set_interface(Family::V6, BRIDGE, "accept_ra", "0") {
+        // A kernel without IPv6.
+        Err(error) if error.is_gone() => Ok(()),
+        set => Ok(set?),
+    }
+}
+
+/// The mark of a cbr0 that is kept by the podnet with this folder of addresses.
+pub(crate) fn mark(networks_dir: &Path) -> String {
+    format!("podnet:{NETWORK}@{}", networks_dir.display())
+}
+
+/// Marks cbr0 as ours, or refuses it where it bears somebody else's mark.
+///
+/// A cbr0 without a mark is what the kubelet's kubenet made. One of a podnet that keeps its addresses elsewhere may be
+/// taken over once no pod hangs on it: before, an address could be given twice.
+async fn claim(
+    netlink: &Netlink,
+    bridge: &mut Link,
+    mac: MacAddr,
+    mark: &str,
+) -> Result<(), Error> {
+    match bridge.alias.as_deref() {
+        Some(alias) if alias == mark => return Ok(()),
+        Some(alias) => {
+            let abandoned = alias.starts_with("podnet:")
+                && netlink.bridge_ports(bridge.index).await?.is_empty();
+            if !abandoned {
+                return Err(Error::BridgeOfAnother { name: BRIDGE, owner: alias.to_owned() });
+            }
+        }
+        None => pin(netlink, bridge, mac).await?,
+    }
+    Ok(netlink.set_link_alias(bridge, mark).await?)
+}
+
+/// Gives a bridge an address for good: its own where pods know it, and one of ours before. The kernel lets one that was
+/// given none follow its ports.
+async fn pin(netlink: &Netlink, bridge: &mut Link, mac: MacAddr) -> Result<(), Error> {
+    if netlink.bridge_ports(bridge.index).await?.is_empty() {
+        bridge.mac = Some(mac);
+    }
+    Ok(netlink.pin_bridge_mac(bridge).await?)
+}
+
+/// Puts the pods back on a cbr0 that was deleted under them. Says which.
+pub(crate) async fn take_back(node: &Node, bridge: &Link) -> Result<Vec<String>, Error> {
+    let mut taken = Vec::new();
+    for link in node.netlink().links().await? {
+        let Some(label) = label_of(&link) else { continue };
+        if link.master == Some(bridge.index) || link.kind != "veth" || link.condemned {
+            continue;
+        }
+        node.netlink().add_port(bridge, &link).await?;
+        node.netlink().commit_port(&link, &node.port(&label)).await?;
+        taken.push(format!("made {link} a port of {BRIDGE} again"));
+    }
+    Ok(taken)
+}
+
+/// The label of a pod's host end.
+pub(crate) fn label_of(link: &Link) -> Option<Label> {
+    let label = Label::from_alias(link.alias.as_deref()?)?;
+    (label.network().as_str() == NETWORK).then_some(label)
+}
+
+/// What the table of rules is to hold for the pods.
+pub(crate) fn nat_network(
+    node: &Node,
+    cidrs: &PodCidrs,
+    prepared: &Prepared,
+) -> Result<NatNetwork, Error> {
+    let network_of = |address: &IpNetwork| IpNetwork::new(address.network(), address.prefix()).ok();
+    let in_force = cidrs.iter().map(podnet_plugin_api::PodCidr::network);
+    let earlier = prepared.earlier.iter().filter_map(network_of);
+    let dedup = match (node.hairpin_mode, prepared.bridge.mac) {
+        (HairpinMode::PromiscuousBridge, Some(bridge_mac)) => {
+            let pairs = cidrs.iter().map(|cidr| (cidr.gateway(), cidr.network()));
+            Some(Dedup { bridge_mac, gateways_and_cidrs: pairs.collect() })
+        }
+        _ => None,
+    };
+    Ok(NatNetwork {
+        name: NETWORK.parse()?,
+        bridge: BRIDGE.parse()?,
+        pod_cidrs: in_force.chain(earlier).collect(),
+        non_masquerade: node.non_masquerade.clone(),
+        masquerade: true,
+        dedup,
+    })
 }
 
 /// Refuses a cbr0 that is something else than a bridge.
@@ -54,6 +202,9 @@ fn refuse_another_kind(found: &Link) -> Result<(), Error> {
     if found.kind == "bridge" {
         return Ok(());
     }
-    let kind = if found.kind.is_empty() { "hardware" } else { &found.kind };
-    Err(Error::NotABridge { name: BRIDGE, kind: kind.to_owned() })
+    Err(Error::NotABridge { name: BRIDGE, kind: kind_of(found) })
+}
+
+fn kind_of(link: &Link) -> String {
+    if link.kind.is_empty() { "hardware".to_owned() } else { link.kind.clone() }
 }

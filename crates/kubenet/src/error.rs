@@ -25,6 +25,9 @@ pub enum Error {
     /// A configuration that kubenet wrote was refused.
     #[error(transparent)]
     Config(#[from] CniError),
+    /// Several things went wrong at once.
+    #[error(transparent)]
+    Several(#[from] podnet_plugin_api::Causes),
     /// `cbr0` exists and is something else than a bridge.
     #[error(
         "{name} exists and is a {kind} interface, not a bridge: remove or rename it, kubenet needs the name"
@@ -62,12 +65,52 @@ pub enum Error {
     /// The plugin ended in success and gave no address.
     #[error("the bridge plugin gave the pod no address")]
     NoAddress,
-    /// The pod asks for something that kubenet does not do yet. Ignoring it would give the pod less than it was promised.
-    #[error("{what} is not supported yet: remove it from the pod")]
-    Unsupported {
-        /// The annotation, or what else the pod asks for.
-        what: &'static str,
+    /// A limit that the pod asks for is none.
+    #[error(transparent)]
+    Bandwidth(#[from] podnet_plugin_api::bandwidth::InvalidBandwidth),
+    /// A port of `cbr0` is no pod's.
+    #[error(
+        "{port} ({kind}) is a port of cbr0, which is for pods alone: remove it with `ip link set {port} nomaster`"
+    )]
+    ForeignPort {
+        /// The port's name.
+        port: String,
+        /// What it is.
+        kind: String,
     },
+    /// `cbr0` is kept by somebody else.
+    #[error(
+        "{name} is kept by {owner}: tear its pods down there, or, if nothing keeps it any more, `ip link set {name} alias \"\"`"
+    )]
+    BridgeOfAnother {
+        /// The interface's name.
+        name: &'static str,
+        /// The text that its owner attached to it.
+        owner: String,
+    },
+    /// An installed plugin ended in success, and the pod's interface leads to no host end.
+    #[error(
+        "the bridge plugin ended in success, and eth0 in {netns} is no end of a veth pair of this host",
+        netns = netns.display()
+    )]
+    NoHostEnd {
+        /// The pod's network namespace.
+        netns: PathBuf,
+    },
+    /// The address of a living pod is reserved for another one.
+    #[error("{ip} is a living pod's, and {store} says that it is another's: make one of the two anew", store = store.display())]
+    AddressTaken {
+        /// The address.
+        ip: std::net::IpAddr,
+        /// The folder with a file for each address.
+        store: PathBuf,
+    },
+    /// A file of the store could not be made.
+    #[error(transparent)]
+    File(#[from] podnet_netutil::files::FileError),
+    /// What the pod was promised could not be noted, or the note could not be removed.
+    #[error(transparent)]
+    Record(Box<podnet_cni_plugin::CacheError>),
     /// Another operation on the pod did not end in time, or its lock cannot be used.
     #[error(transparent)]
     Lock(#[from] podnet_netutil::lock::LockError),
@@ -80,6 +123,12 @@ pub enum Error {
 impl From<podnet_standard_plugins::Error> for Error {
     fn from(error: podnet_standard_plugins::Error) -> Self {
         Self::StandardPlugin(Box::new(error))
+    }
+}
+
+impl From<podnet_cni_plugin::CacheError> for Error {
+    fn from(error: podnet_cni_plugin::CacheError) -> Self {
+        Self::Record(Box::new(error))
     }
 }
 

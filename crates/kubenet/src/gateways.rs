@@ -37,13 +37,20 @@ impl Gateways<'_> {
         let _unchanged = lock_store(&self.store).await?;
         let unused = self.unused(&others)?;
         for address in &unused {
-            tracing::info!(%address, "taking from cbr0 an address that no pod has as its gateway");
+            tracing::warn!("taking {address} from cbr0: it is the gateway of no pod");
             match self.netlink.delete_address(bridge, *address).await {
                 // Another operation did so.
                 Err(error) if error.is_gone() => {}
                 done => done?,
             }
         }
+        Ok(others.into_iter().filter(|other| !unused.contains(other)).collect())
+    }
+
+    /// The gateways of earlier pod CIDRs that cbr0 carries and pods use. Changes nothing.
+    pub(crate) async fn earlier(&self, bridge: &Link) -> Result<Vec<IpNetwork>, Error> {
+        let others = others(&self.netlink.addresses(bridge).await?, self.cidrs);
+        let unused = self.unused(&others)?;
         Ok(others.into_iter().filter(|other| !unused.contains(other)).collect())
     }
 

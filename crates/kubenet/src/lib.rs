@@ -6,7 +6,7 @@
 //! nothing needs to be installed.
 //!
 //! It remembers no pod. Whether one is attached, and with which address, is read from the kernel and from the files
-//! of host-local, so a restart loses nothing and several processes can serve one node in turn.
+//! of host-local and the result cache, so a restart loses nothing and several processes can serve one node in turn.
 //!
 //! # Example
 //! A node of its own, in a network namespace, with one pod:
@@ -37,11 +37,18 @@ pub mod plugin;
 pub mod options;
 mod node;
 mod config;
+mod promise;
 mod pod;
+mod attachment;
 mod bridge;
 mod gateways;
+mod census;
+pub mod report;
+mod audit;
+mod mend;
 pub mod error;
 
 pub use error::Error;
 pub use options::KubenetOptions;
 pub use plugin::{BRIDGE, Kubenet, NETWORK};
+pub use report::{Collected, Finding, PodReport};

@@ -1,23 +1,31 @@
 //! Kubenet as a network plugin.
 
+use std::collections::BTreeSet;
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::RwLockReadGuard;
 
-use crate::bridge;
+use crate::attachment;
+use crate::audit;
+use crate::bridge::{self, Prepared};
+use crate::census::Census;
 use crate::config::{self, BridgeConfig};
 use crate::error::Error;
 use crate::gateways::Gateways;
+use crate::mend::{self, Doomed};
 use crate::node::Node;
 use crate::options::KubenetOptions;
-use crate::pod::{self, Pod};
+use crate::pod::Pod;
+use crate::promise::Promise;
+use crate::report::{Collected, Finding, PodReport};
 use futures_util::future::BoxFuture;
-use podnet_netutil::NamedLock;
+use podnet_cni_spec::PluginConfig;
 use podnet_netutil::lock::LockError;
+use podnet_netutil::{NamedLock, Netns};
 use podnet_plugin_api::error::{BoxError, Causes};
 use podnet_plugin_api::{
-    Error as PluginError, Event, NetworkPlugin, NotReady, NotReadyReason, PluginName, PodCidrs,
-    PodNetworkStatus, PodSandbox, Settings,
+    Error as PluginError, Event, Mtu, NetworkPlugin, NotReady, NotReadyReason, PluginName,
+    PodCidrs, PodNetworkStatus, PodSandbox, Settings,
 };
 
 /// The bridge of all pods.
@@ -80,7 +88,7 @@ impl Kubenet {
     /// gateway on cbr0 where it expects its own alone.
     async fn enter(&self) -> Result<(PodCidrs, InForce<'_>), NotReady> {
         loop {
-            let cidrs = self.readiness()?;
+            let cidrs = self.readiness().await?;
             let in_force = self.in_force.read().await;
             if in_force.as_ref() == Some(&cidrs) {
                 return Ok((cidrs, in_force));
@@ -101,16 +109,20 @@ impl Kubenet {
     fn pod<'a>(
         &'a self,
         sandbox: &'a PodSandbox,
+        mtu: Mtu,
         pod_cidrs: Option<&PodCidrs>,
     ) -> Result<Pod<'a>, Error> {
-        let node = self.node()?;
-        let bridge = config::bridge(&BridgeConfig {
-            mtu: node.mtu,
-            hairpin_mode: node.hairpin_mode,
+        let (node, bridge) = (self.node()?, self.bridge(mtu, pod_cidrs)?);
+        Ok(Pod { node, bridge, label: attachment::label(sandbox.id())?, sandbox })
+    }
+
+    fn bridge(&self, mtu: Mtu, pod_cidrs: Option<&PodCidrs>) -> Result<PluginConfig, Error> {
+        Ok(config::bridge(&BridgeConfig {
+            mtu,
+            hairpin_mode: self.node()?.hairpin_mode,
             networks_dir: &self.options.networks_dir,
             pod_cidrs,
-        })?;
-        Ok(Pod { node, loopback: config::loopback()?, bridge, sandbox })
+        })?)
     }
 
     fn gateways<'a>(&'a self, cidrs: &'a PodCidrs) -> Result<Gateways<'a>, Error> {
@@ -119,22 +131,23 @@ impl Kubenet {
     }
 
     /// The pod CIDRs by which a pod can be set up now.
-    fn readiness(&self) -> Result<PodCidrs, NotReady> {
+    async fn readiness(&self) -> Result<PodCidrs, NotReady> {
+        let not_ready = |reason, text: String| NotReady::new(reason, text);
         let Some(node) = self.node.get() else {
-            return Err(NotReady::new(
-                NotReadyReason::NotInitialised,
-                "kubenet is not initialised",
-            ));
+            let text = "kubenet is not initialised".to_owned();
+            return Err(not_ready(NotReadyReason::NotInitialised, text));
         };
         let Some(cidrs) = self.pod_cidrs() else {
-            return Err(NotReady::new(
-                NotReadyReason::NoPodCidr,
-                "no pod CIDR was assigned to this node yet: kubenet needs --pod-cidr",
-            ));
+            let text = "no pod CIDR was assigned to this node yet: kubenet needs --pod-cidr";
+            return Err(not_ready(NotReadyReason::NoPodCidr, text.to_owned()));
         };
-        if cidrs.has_ipv6() && !node.mtu.carries_ipv6() {
-            let error = Error::MtuTooSmallForIpv6 { mtu: node.mtu };
-            return Err(NotReady::new(NotReadyReason::HostNetwork, error.to_string()));
+        if let Err(missing) = node.require_plugins().await {
+            return Err(not_ready(NotReadyReason::PluginsMissing, missing.to_string()));
+        }
+        let unusable = |error: Error| not_ready(NotReadyReason::HostNetwork, error.to_string());
+        let mtu = node.look().await.map_err(unusable)?.mtu;
+        if cidrs.has_ipv6() && !mtu.carries_ipv6() {
+            return Err(unusable(Error::MtuTooSmallForIpv6 { mtu }));
         }
         Ok(cidrs)
     }
@@ -143,47 +156,158 @@ impl Kubenet {
         let entered = self.enter().await;
         let (cidrs, _in_force) =
             entered.map_err(|reason| PluginError::not_ready(sandbox, reason))?;
-        if sandbox.netns.is_none() {
-            return Err(PluginError::no_netns(sandbox));
-        }
+        let Some(netns) = &sandbox.netns else { return Err(PluginError::no_netns(sandbox)) };
         let attached = async {
-            let pod = self.pod(sandbox, Some(&cidrs))?;
-            pod.refuse_unsupported()?;
+            // Before anything is touched.
+            Netns::open_other(netns)?;
+            let promise = Promise::of(sandbox)?;
             let _lock = self.lock(sandbox).await?;
-            self.set_up(pod, &cidrs).await
+            match self.set_up(sandbox, &promise, &cidrs).await {
+                Err(error) if is_exhausted(&*error) => {
+                    // The pods of before a reboot, or of a runtime that died, may hold what is needed.
+                    let collected = self.collect_dead(&cidrs).await?;
+                    if collected.removed.is_empty() {
+                        return Err(error);
+                    }
+                    self.set_up(sandbox, &promise, &cidrs).await
+                }
+                done => done,
+            }
         };
         attached.await.map_err(|error| PluginError::set_up(sandbox, error))
     }
 
     async fn set_up(
         &self,
-        mut pod: Pod<'_>,
+        sandbox: &PodSandbox,
+        promise: &Promise,
         cidrs: &PodCidrs,
     ) -> Result<PodNetworkStatus, BoxError> {
-        let gateways = self.gateways(cidrs)?;
-        if !bridge::prepare(pod.node.mtu, &gateways).await? {
-            return Ok(pod.set_up().await?);
+        let prepared = self.prepare(cidrs).await?;
+        let mtu = self.node()?.look().await?.mtu;
+        let mut pod = self.pod(sandbox, mtu, Some(cidrs))?;
+        if prepared.earlier.is_empty() {
+            return pod.set_up(promise).await;
         }
         config::leave_addresses_alone(&mut pod.bridge);
-        let status = pod.set_up().await?;
-        match put_back(&gateways).await {
+        let status = pod.set_up(promise).await?;
+        match put_back(&self.gateways(cidrs)?).await {
             Ok(()) => Ok(status),
             Err(error) => {
                 let mut causes = Causes::new(error);
-                if let Err(failure) = pod.tear_down().await {
-                    causes.push(failure);
+                if let Err(failures) = pod.attachment().remove().await {
+                    causes.push(failures);
                 }
                 Err(causes.into())
             }
         }
     }
 
+    /// Has cbr0 and the rules as they should be, and the pods on them if they had to be made anew.
+    async fn prepare(&self, cidrs: &PodCidrs) -> Result<Prepared, Error> {
+        let (node, gateways) = (self.node()?, self.gateways(cidrs)?);
+        let prepared = bridge::prepare(node, &gateways).await?;
+        let mut mended = Vec::new();
+        if prepared.made {
+            mended.extend(bridge::take_back(node, &prepared.bridge).await?);
+            if !mended.is_empty() {
+                gateways.carry(&prepared.bridge).await?;
+            }
+        }
+        let network = bridge::nat_network(node, cidrs, &prepared)?;
+        let rules = node.nat.ensure(&network).await?;
+        if !rules.is_empty() {
+            let pods = mend::mend_pods(node, &self.options.runtime_dir).await?;
+            pods.left.iter().for_each(|line| tracing::warn!("{line}"));
+            for line in &rules {
+                tracing::info!("{line}");
+            }
+            mended.extend(pods.mended);
+        }
+        for line in &mended {
+            tracing::warn!("{line}");
+        }
+        Ok(prepared)
+    }
+
+    async fn collect_dead(&self, cidrs: &PodCidrs) -> Result<Collected, Error> {
+        let bridge = self.bridge(self.node()?.look().await?.mtu, Some(cidrs))?;
+        let runtime_dir = &self.options.runtime_dir;
+        let collected = mend::collect(self.node()?, &bridge, runtime_dir, &Doomed::Dead).await?;
+        for id in &collected.removed {
+            tracing::warn!("the pod {id} was gone: what it had was collected");
+        }
+        Ok(collected)
+    }
+
+    /// Every pod of which there is a trace on the node, with what differs from what it was promised.
+    ///
+    /// # Errors
+    /// [`Error`] when kubenet is not initialised, or the kernel or a file cannot be read.
+    pub async fn pods(&self) -> Result<Vec<PodReport>, Error> {
+        let node = self.node()?;
+        audit::pods(node, &Census::take(node).await?).await
+    }
+
+    /// What is wrong with the node and its pods, and how to mend it. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`pods`](Self::pods).
+    pub async fn findings(&self) -> Result<Vec<Finding>, Error> {
+        let node = self.node()?;
+        let census = Census::take(node).await?;
+        let cidrs = self.pod_cidrs();
+        let mut findings = audit::node(node, &census, cidrs.as_ref()).await?;
+        if let (Some(cidrs), Some(bridge)) = (&cidrs, &census.bridge) {
+            let earlier = self.gateways(cidrs)?.earlier(bridge).await?;
+            let prepared = Prepared { bridge: bridge.clone(), earlier, made: false };
+            let network = bridge::nat_network(node, cidrs, &prepared)?;
+            findings.extend(audit::rules(node, &network).await?);
+        }
+        for report in audit::pods(node, &census).await? {
+            findings.extend(audit::of_pod(&report));
+        }
+        Ok(findings)
+    }
+
+    /// Removes what belongs to no living pod, and puts right what living ones lack.
+    ///
+    /// A pod lives whose veth is there. With `keep` those alone live whose sandboxes it names.
+    ///
+    /// # Errors
+    /// As [`pods`](Self::pods). What fails for one pod does not keep the others from being seen to, and is in
+    /// [`Collected::left`].
+    pub async fn collect(&self, keep: Option<&BTreeSet<String>>) -> Result<Collected, Error> {
+        let (node, cidrs) = (self.node()?, self.pod_cidrs());
+        let bridge = self.bridge(node.look().await?.mtu, cidrs.as_ref())?;
+        let doomed = keep.map_or(Doomed::Dead, Doomed::AllBut);
+        let runtime_dir = &self.options.runtime_dir;
+        let mut collected = mend::collect(node, &bridge, runtime_dir, &doomed).await?;
+        if let Some(cidrs) = &cidrs {
+            let findings = self.findings().await?;
+            let prepared = self.prepare(cidrs).await?;
+            let gateways = self.gateways(cidrs)?;
+            if !Census::take(node).await?.pods.is_empty() {
+                gateways.carry(&prepared.bridge).await?;
+            }
+            let again = self.findings().await?;
+            let gone = findings.into_iter().filter(|finding| !again.contains(finding));
+            collected.mended.extend(gone.map(|it| format!("{}: {}", it.subject, it.problem)));
+        }
+        let pods = mend::mend_pods(node, runtime_dir).await?;
+        collected.mended.extend(pods.mended);
+        collected.left.extend(pods.left);
+        Ok(collected)
+    }
+
     async fn detach(&self, sandbox: &PodSandbox) -> Result<(), PluginError> {
         let failed = |error: Error| PluginError::tear_down(sandbox, error);
         let _lock = self.lock_if_possible(sandbox).await.map_err(failed)?;
         let cidrs = self.pod_cidrs();
-        let detached = self.pod(sandbox, cidrs.as_ref()).map_err(failed)?.tear_down().await;
-        let cleared = self.clear_gateways(cidrs.as_ref()).await;
+        // Nothing is made by it.
+        let pod = self.pod(sandbox, Mtu::MIN, cidrs.as_ref()).map_err(failed)?;
+        let detached = pod.attachment().remove().await;
+        let cleared = self.clear_gateways(cidrs.as_ref()).await.map_err(Causes::new);
         match Causes::collect([detached, cleared].into_iter().filter_map(Result::err)) {
             Some(causes) => Err(PluginError::tear_down(sandbox, causes)),
             None => Ok(()),
@@ -203,7 +327,7 @@ impl Kubenet {
 
     /// Operations on one pod exclude each other, between processes too.
     async fn lock(&self, sandbox: &PodSandbox) -> Result<NamedLock, Error> {
-        let file = format!("pod-{}.lock", pod::label(sandbox)?.host_end());
+        let file = mend::lock_file(&attachment::label(sandbox.id())?);
         Ok(NamedLock::acquire(self.options.runtime_dir.join(file), POD_WAIT).await?)
     }
 
@@ -217,6 +341,11 @@ impl Kubenet {
             other => other.map(Some),
         }
     }
+}
+
+/// Whether host-local had no address to give, whoever ran it.
+fn is_exhausted(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    error.to_string().contains("no IP addresses available in range set")
 }
 
 /// Puts the gateways on cbr0 again, now that an address is reserved which keeps them there: before, another process
@@ -263,11 +392,11 @@ impl NetworkPlugin for Kubenet {
     ) -> BoxFuture<'a, Result<Option<PodNetworkStatus>, PluginError>> {
         Box::pin(async move {
             let failed = |error: Error| PluginError::pod_status(pod, error);
-            self.pod(pod, None).map_err(failed)?.status().await.map_err(failed)
+            self.pod(pod, Mtu::MIN, None).map_err(failed)?.status().await.map_err(failed)
         })
     }
 
     fn status(&self) -> BoxFuture<'_, Result<(), NotReady>> {
-        Box::pin(async { self.readiness().map(drop) })
+        Box::pin(async { self.readiness().await.map(drop) })
     }
 }

@@ -1,58 +1,130 @@
 //! One pod's life: attached, looked at, detached.
 
-use podnet_cni_invoke::Exec as _;
-use podnet_cni_spec::{
-    AddResult, Attachment, CniArgs, ContainerId, InterfaceName, PluginConfig, Request, Verb,
-};
+use podnet_cni_spec::{AddResult, IpConfig, PluginConfig};
 use podnet_netutil::{Link, Netlink, Netns};
-use podnet_plugin_api::bandwidth::{EGRESS_ANNOTATION, INGRESS_ANNOTATION};
+use podnet_plugin_api::error::{BoxError, Causes};
 use podnet_plugin_api::{PodNetworkStatus, PodSandbox};
-use podnet_standard_plugins::Label;
+use podnet_standard_plugins::{Label, shaping};
 
+use crate::attachment::Attachment;
 use crate::error::Error;
 use crate::node::Node;
-use crate::plugin::{NETWORK, POD_INTERFACE};
+use crate::plugin::POD_INTERFACE;
+use crate::promise::{self, Promise};
 
-/// A pod and the configurations by which it is attached.
+/// A pod, the configuration by which it is attached, and what it asks for.
 pub(crate) struct Pod<'a> {
     pub(crate) node: &'a Node,
-    pub(crate) loopback: PluginConfig,
     pub(crate) bridge: PluginConfig,
+    pub(crate) label: Label,
     pub(crate) sandbox: &'a PodSandbox,
 }
 
+/// What there is of a pod that is attached already.
+struct Found {
+    host_end: Link,
+    status: PodNetworkStatus,
+}
+
 impl Pod<'_> {
-    /// Refuses what kubenet does not do yet, before anything is touched.
-    pub(crate) fn refuse_unsupported(&self) -> Result<(), Error> {
-        let annotations = &self.sandbox.annotations;
-        let bandwidth = [INGRESS_ANNOTATION, EGRESS_ANNOTATION]
-            .into_iter()
-            .find(|key| annotations.contains_key(*key));
-        let ports = (!self.sandbox.port_mappings.is_empty()).then_some("a host port");
-        match bandwidth.or(ports) {
-            Some(what) => Err(Error::Unsupported { what }),
-            None => Ok(()),
-        }
+    pub(crate) fn attachment(&self) -> Attachment<'_> {
+        let netns = self.sandbox.netns.clone();
+        Attachment { node: self.node, bridge: &self.bridge, label: &self.label, netns }
     }
 
-    /// Attaches the pod, or finds that it is attached already.
-    pub(crate) async fn set_up(&self) -> Result<PodNetworkStatus, Error> {
-        if let Some(host_end) = self.host_end().await? {
-            let status = self.status().await?.filter(|_| !host_end.condemned);
-            if let Some(status) = status {
-                return Ok(status);
+    /// Attaches the pod, or finds that it is attached already; then gives it the host ports and limits it asks for.
+    ///
+    /// What fails takes a pod that was not attached before away again, and leaves one that was as it is.
+    pub(crate) async fn set_up(&self, promise: &Promise) -> Result<PodNetworkStatus, BoxError> {
+        if let Some(found) = self.found().await? {
+            self.promise_again(&found, promise).await?;
+            return Ok(found.status);
+        }
+        let made = async {
+            let result = self.attachment().add().await?;
+            self.fulfil(promise, &result).await?;
+            status_of(&result).ok_or(Error::NoAddress)
+        };
+        match made.await {
+            Ok(status) => Ok(status),
+            Err(error) => {
+                let mut causes = Causes::new(error);
+                if let Err(failures) = self.attachment().remove().await {
+                    causes.push(failures);
+                }
+                Err(causes.into())
             }
-            // Attached by this id in a namespace that is no longer the pod's, or about to be deleted.
-            self.tear_down().await?;
         }
-        self.run(Verb::Add, &self.loopback, "lo").await?;
-        let result = self.run(Verb::Add, &self.bridge, POD_INTERFACE).await?;
-        status_of(&result.unwrap_or_default()).ok_or(Error::NoAddress)
     }
 
-    /// Detaches the pod. Its loopback goes with its namespace.
-    pub(crate) async fn tear_down(&self) -> Result<(), Error> {
-        self.run(Verb::Del, &self.bridge, POD_INTERFACE).await.map(drop)
+    /// The pod as it is attached; none where it is not, or in a namespace that is no longer the pod's.
+    async fn found(&self) -> Result<Option<Found>, BoxError> {
+        let Some(host_end) = self.attachment().host_end().await? else { return Ok(None) };
+        let status = self.status().await?.filter(|_| !host_end.condemned);
+        if let Some(status) = status {
+            return Ok(Some(Found { host_end, status }));
+        }
+        self.attachment().remove().await?;
+        Ok(None)
+    }
+
+    async fn fulfil(&self, promise: &Promise, result: &AddResult) -> Result<(), Error> {
+        if !promise.ports.is_empty() {
+            let ips: Vec<_> = result.ips.iter().map(|ip| ip.address.ip()).collect();
+            self.node.nat.publish(&self.label, &ips, &promise.host_ports()).await?;
+        }
+        if !promise.limits.is_unlimited() {
+            let host_end = self.node.netlink().require_link(&self.noted(result)).await?;
+            shaping::shape(&self.node.host, &self.label, &host_end, &promise.limits()).await?;
+        }
+        self.note(promise, result)
+    }
+
+    /// The host end that a result names.
+    fn noted(&self, result: &AddResult) -> String {
+        let outside = result.interfaces.iter().rev().find(|interface| interface.sandbox.is_none());
+        outside.map_or_else(|| self.label.host_end(), |interface| interface.name.clone())
+    }
+
+    /// Gives a pod that is attached what it asks for now.
+    async fn promise_again(&self, found: &Found, promise: &Promise) -> Result<(), Error> {
+        let record = self.attachment().record();
+        let before = record.as_ref().and_then(Promise::noted);
+        if before.as_ref() != Some(promise) {
+            // Until it is noted again, a tear-down looks for everything that there could be.
+            self.attachment().forget()?;
+        }
+        let ips = found.status.ips();
+        self.node.nat.publish(&self.label, ips, &promise.host_ports()).await?;
+        shaping::shape(&self.node.host, &self.label, &found.host_end, &promise.limits()).await?;
+        if before.as_ref() == Some(promise) {
+            return Ok(());
+        }
+        let noted = record.and_then(|record| record.result().ok().flatten());
+        let result = match noted {
+            Some(result) => result,
+            None => self.observed(found).await?,
+        };
+        self.note(promise, &result)
+    }
+
+    /// The result of an ADD of which nothing is noted, as far as it can be seen.
+    async fn observed(&self, found: &Found) -> Result<AddResult, Error> {
+        let mut result = AddResult::default();
+        let Some(path) = &self.sandbox.netns else { return Ok(result) };
+        let netlink = Netlink::open_in(&Netns::open_other(path)?)?;
+        let link = netlink.require_link(POD_INTERFACE).await?;
+        let addresses = netlink.addresses(&link).await?;
+        let global = addresses.iter().filter(|address| address.global);
+        result.ips = global.map(|address| IpConfig::new(address.network)).collect();
+        let name = found.host_end.name.clone();
+        result.interfaces.push(podnet_cni_spec::Interface { name, ..Default::default() });
+        Ok(result)
+    }
+
+    fn note(&self, promise: &Promise, result: &AddResult) -> Result<(), Error> {
+        let record = promise::record(self.sandbox, &self.label, &self.bridge, promise, result)?;
+        Ok(self.node.records.store(&record)?)
     }
 
     /// The pod's addresses, as its namespace has them.
@@ -62,44 +134,12 @@ impl Pod<'_> {
         let Some(path) = &self.sandbox.netns else { return Ok(None) };
         let netlink = Netlink::open_in(&Netns::open_other(path)?)?;
         let Some(link) = netlink.link_by_name(POD_INTERFACE).await? else { return Ok(None) };
-        let own = label(self.sandbox)?;
         match Label::behind(self.node.netlink(), &link).await? {
-            Some(other) if other != own => Ok(None),
+            Some(other) if other != self.label => Ok(None),
             // Without a label another program attached it, whose names say nothing.
             _ => Ok(PodNetworkStatus::new(netlink.global_ips(&link).await?)),
         }
     }
-
-    /// The host end of the pod's attachment, which carries its label once everything else was done.
-    async fn host_end(&self) -> Result<Option<Link>, Error> {
-        let label = label(self.sandbox)?;
-        let found = self.node.netlink().link_by_name(&label.host_end()).await?;
-        Ok(found.filter(|link| link.alias == Some(label.alias())))
-    }
-
-    async fn run(
-        &self,
-        verb: Verb,
-        config: &PluginConfig,
-        interface: &str,
-    ) -> Result<Option<AddResult>, Error> {
-        let attachment = Attachment {
-            container_id: ContainerId::new(self.sandbox.id())?,
-            interface: InterfaceName::new(interface)?,
-            netns: self.sandbox.netns.clone(),
-            args: CniArgs::default(),
-        };
-        let plugin = config.plugin_type()?;
-        let request = Request { verb, attachment: Some(attachment), config: config.clone() };
-        Ok(self.node.exec.run(&plugin, &request).await?)
-    }
-}
-
-/// The label of a pod's attachment, from which every name on the host follows.
-pub(crate) fn label(sandbox: &PodSandbox) -> Result<Label, Error> {
-    let container_id = ContainerId::new(sandbox.id())?;
-    let interface = InterfaceName::new(POD_INTERFACE)?;
-    Ok(Label::new(NETWORK.parse()?, container_id, interface)?)
 }
 
 fn status_of(result: &AddResult) -> Option<PodNetworkStatus> {

@@ -88,11 +88,20 @@ fn cni(options: &NodeOptions) -> Arc<dyn NetworkPlugin> {
 
 #[cfg(feature = "kubenet")]
 fn kubenet(options: &NodeOptions) -> Arc<dyn NetworkPlugin> {
+    Arc::new(kubenet_of(options))
+}
+
+/// Kubenet by itself, not yet initialised: for what it alone can say of its pods and do for them.
+#[cfg(feature = "kubenet")]
+#[must_use]
+pub fn kubenet_of(options: &NodeOptions) -> podnet_kubenet::Kubenet {
     use podnet_kubenet::{Kubenet, KubenetOptions};
 
     let folders = match &options.state_dir {
         Some(dir) => KubenetOptions::new(dir.join("networks"), dir.join("run")),
         None => KubenetOptions::default(),
     };
-    Arc::new(Kubenet::new(folders))
+    let folders_of_programs = options.cni_bin_dir.iter().map(ToOwned::to_owned);
+    let bin_dirs = folders_of_programs.chain([options.network_plugin_dir.clone()]).collect();
+    Kubenet::new(folders.with_plugins(options.cni_plugins, bin_dirs))
 }

@@ -61,15 +61,20 @@ pub use podnet_noop_plugin as noop;
 #[cfg(feature = "cni")]
 pub use bin_dirs::BinDirs;
 pub use config::{ConfigError, ConfigFile};
+#[cfg(feature = "kubenet")]
+pub use flavours::kubenet_of;
 pub use flavours::{Flavour, probe};
 pub use non_masquerade::NonMasqueradeCidrs;
 pub use options::NodeOptions;
 pub use podnet_plugin_api::{
-    HairpinMode, NetworkPlugin, NotReady, PodCidrs, PodNetworkStatus, PodSandbox,
+    HairpinMode, NetworkPlugin, NotReady, PodCidrs, PodNetworkStatus, PodSandbox, PortMapping,
+    Protocol,
 };
 #[cfg(feature = "cni")]
 pub use podnet_standard_plugins::PluginChoice;
 pub use reconcile::PodCidrReconciler;
 pub use registry::{FoundPlugin, Registry, SelectionError};
 pub use rules::{NodePlan, OptionsError, OptionsWarning, Subnet};
+#[cfg(feature = "kubenet")]
+pub use start::start_kubenet;
 pub use start::{Error, start};

@@ -11,7 +11,7 @@ use crate::bin_dirs::BinDirs;
 use crate::non_masquerade::NonMasqueradeCidrs;
 
 /// Where the kubelet looked for exec plugins unless told otherwise.
-#[cfg(feature = "exec")]
+#[cfg(any(feature = "exec", feature = "kubenet"))]
 const PLUGIN_DIR: &str = "/usr/libexec/kubernetes/kubelet-plugins/net/exec";
 /// Where runtimes look for network configurations unless told otherwise.
 #[cfg(feature = "cni")]
@@ -39,8 +39,8 @@ pub struct NodeOptions {
     pub network_plugin: Option<String>,
 
     /// The folder with exec plugins: the plugin NAME is the program DIR/NAME/NAME, and VENDOR/NAME is
-    /// DIR/VENDOR~NAME/NAME
-    #[cfg(feature = "exec")]
+    /// DIR/VENDOR~NAME/NAME. kubenet looks there for the standard CNI programs, after --cni-bin-dir
+    #[cfg(any(feature = "exec", feature = "kubenet"))]
     #[cfg_attr(
         feature = "clap",
         arg(long, global = true, value_name = "DIR", default_value = PLUGIN_DIR)
@@ -84,8 +84,8 @@ pub struct NodeOptions {
     #[cfg_attr(feature = "clap", arg(long, global = true, value_name = "BITS"))]
     pub node_cidr_mask_size: Option<u8>,
 
-    /// Destinations to which pods appear with their own addresses, separated by commas; without it 10.0.0.0/8. kubenet
-    /// does not masquerade yet
+    /// Destinations to which pods appear with their own addresses, separated by commas; without it 10.0.0.0/8. To all
+    /// others they appear with the node's; 0.0.0.0/0 leaves them theirs everywhere
     #[cfg_attr(feature = "clap", arg(long, global = true, value_name = "CIDR[,CIDR].."))]
     pub non_masquerade_cidr: Option<NonMasqueradeCidrs>,
 
@@ -177,7 +177,7 @@ impl Default for NodeOptions {
     fn default() -> Self {
         Self {
             network_plugin: None,
-            #[cfg(feature = "exec")]
+            #[cfg(any(feature = "exec", feature = "kubenet"))]
             network_plugin_dir: PLUGIN_DIR.into(),
             network_plugin_mtu: 0,
             pod_cidr: None,

@@ -81,11 +81,6 @@ pub enum OptionsError {
     /// The cluster's subnet has none for this node.
     #[error("--allocate-node-cidrs: {0}; the size is that of --node-cidr-mask-size")]
     NodeCidr(#[from] NodeCidrError),
-    /// `--cni-plugins=installed` together with kubenet, which runs its plugins itself.
-    #[error(
-        "--cni-plugins=installed and --network-plugin=kubenet exclude each other, because kubenet runs its plugins itself: leave out --cni-plugins, or use --network-plugin=cni"
-    )]
-    InstalledPluginsWithKubenet,
     /// `--network-plugin-mtu` is out of range.
     #[error("--network-plugin-mtu: {0}, or 0 to take the host's")]
     Mtu(#[source] InvalidMtu),
@@ -114,11 +109,6 @@ pub enum OptionsWarning {
     /// An option of cni for another plugin.
     #[error("{0} has no effect: of the network plugins only cni uses it")]
     CniOptionUnused(&'static str),
-    /// Destinations for kubenet, which does not masquerade yet.
-    #[error(
-        "--non-masquerade-cidr={0} has no effect yet: kubenet hides no pod's address behind the node's; masquerade comes in a later version"
-    )]
-    NoMasqueradeYet(NonMasqueradeCidrs),
     /// Destinations for a plugin that does not masquerade.
     #[error(
         "--non-masquerade-cidr={0} has no effect: of the network plugins only kubenet is told of it"
@@ -144,8 +134,6 @@ impl NodeOptions {
         let pod_cidrs = self.subnets()?;
         if self.is_kubenet() {
             self.check_kubenet(subnet, pod_cidrs.is_some())?;
-            #[cfg(feature = "cni")]
-            self.check_kubenets_plugins()?;
         }
         let mtu = self.mtu()?;
         check_ipv6(mtu, pod_cidrs.as_ref())?;
@@ -207,16 +195,6 @@ impl NodeOptions {
         Ok(NodeCidrAllocator::new(cluster, masks)?.allocate()?)
     }
 
-    #[cfg(feature = "cni")]
-    fn check_kubenets_plugins(&self) -> Result<(), OptionsError> {
-        use podnet_standard_plugins::PluginChoice;
-
-        match self.cni_plugins {
-            PluginChoice::Installed => Err(OptionsError::InstalledPluginsWithKubenet),
-            _ => Ok(()),
-        }
-    }
-
     fn mtu(&self) -> Result<Option<Mtu>, OptionsError> {
         match self.network_plugin_mtu {
             0 => Ok(None),
@@ -236,12 +214,8 @@ impl NodeOptions {
     }
 
     fn masquerade_warning(&self) -> Option<OptionsWarning> {
-        let cidrs = self.non_masquerade_cidr.clone()?;
-        Some(if self.is_kubenet() {
-            OptionsWarning::NoMasqueradeYet(cidrs)
-        } else {
-            OptionsWarning::NonMasqueradeUnused(cidrs)
-        })
+        let cidrs = self.non_masquerade_cidr.clone().filter(|_| !self.is_kubenet())?;
+        Some(OptionsWarning::NonMasqueradeUnused(cidrs))
     }
 
     #[cfg(not(feature = "cni"))]
@@ -259,7 +233,7 @@ impl NodeOptions {
         let usual = Self::default();
         let given = [
             ("--cni-conf-dir", self.cni_conf_dir != usual.cni_conf_dir),
-            ("--cni-bin-dir", self.cni_bin_dir != usual.cni_bin_dir),
+            ("--cni-bin-dir", self.cni_bin_dir != usual.cni_bin_dir && !self.is_kubenet()),
             ("--cni-plugins", self.cni_plugins != usual.cni_plugins && !self.is_kubenet()),
         ];
         let unused = given.into_iter().filter(|(_, given)| *given);

@@ -19,6 +19,11 @@ pub enum Error {
     /// The plugin that is asked for was not found. Nothing was touched.
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    /// What is asked for is kubenet's alone, and the options choose another plugin.
+    #[error(
+        "only kubenet keeps its pods itself: add --network-plugin=kubenet; for a network of --cni-conf-dir use `podnet cni`"
+    )]
+    NotKubenet,
     /// The plugin does not work on this node.
     #[error(transparent)]
     Plugin(#[from] podnet_plugin_api::Error),
@@ -44,4 +49,28 @@ pub async fn start(options: &NodeOptions, subnet: Subnet) -> Result<Arc<dyn Netw
         plugin.event(Event::PodCidrChange { cidrs }).await?;
     }
     Ok(plugin)
+}
+
+/// As [`start`], for a node whose plugin is kubenet, and returns it as itself: for `podnet pods`, `gc` and `doctor`.
+///
+/// # Errors
+/// As [`start`]; [`Error::NotKubenet`] where the options choose another plugin.
+#[cfg(feature = "kubenet")]
+pub async fn start_kubenet(
+    options: &NodeOptions,
+    subnet: Subnet,
+) -> Result<podnet_kubenet::Kubenet, Error> {
+    use podnet_plugin_api::NetworkPlugin as _;
+
+    if options.network_plugin.as_deref() != Some("kubenet") {
+        return Err(Error::NotKubenet);
+    }
+    let plan = options.check(subnet)?;
+    plan.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let kubenet = crate::flavours::kubenet_of(options);
+    kubenet.init(&plan.settings).await?;
+    if let Some(cidrs) = plan.pod_cidrs {
+        kubenet.event(Event::PodCidrChange { cidrs }).await?;
+    }
+    Ok(kubenet)
 }

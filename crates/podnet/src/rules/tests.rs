@@ -77,14 +77,13 @@ fn what_has_no_effect_or_is_changed_is_a_warning() {
 
 #[cfg(feature = "cni")]
 #[test]
-fn kubenet_runs_its_plugins_itself() {
+fn kubenet_takes_any_choice_of_plugins_and_the_folders_with_them() {
     use podnet_standard_plugins::PluginChoice;
 
-    let with = |cni_plugins| NodeOptions { cni_plugins, ..kubenet() };
-    let refused = refusal(&with(PluginChoice::Installed));
-    assert_eq!(refused, OptionsError::InstalledPluginsWithKubenet);
-    for choice in [PluginChoice::Auto, PluginChoice::Builtin] {
-        assert_eq!(with(choice).check(Subnet::Required).unwrap().warnings, []);
+    for cni_plugins in PluginChoice::ALL {
+        let cni_bin_dir = "/a:/b".parse().unwrap();
+        let options = NodeOptions { cni_bin_dir, cni_plugins, ..kubenet() };
+        assert_eq!(options.check(Subnet::Required).unwrap().warnings, []);
     }
 }
 
@@ -174,7 +173,7 @@ fn an_mtu_must_carry_the_subnet_that_is_taken_too() {
 }
 
 #[test]
-fn destinations_are_settings_and_a_warning_until_there_is_masquerade() {
+fn destinations_are_settings_of_kubenet_and_a_warning_for_others() {
     let usual = kubenet().check(Subnet::Required).unwrap();
     let ten = |plan: &NodePlan| plan.settings.non_masquerade_cidrs.clone();
     assert_eq!((ten(&usual), usual.warnings.len()), (vec!["10.0.0.0/8".parse().unwrap()], 0));
@@ -183,7 +182,7 @@ fn destinations_are_settings_and_a_warning_until_there_is_masquerade() {
     let given = NodeOptions { non_masquerade_cidr: Some(list.clone()), ..kubenet() };
     let plan = given.check(Subnet::Required).unwrap();
     assert_eq!(ten(&plan), list.as_slice());
-    assert_eq!(plan.warnings, [OptionsWarning::NoMasqueradeYet(list.clone())]);
+    assert_eq!(plan.warnings, []);
     let other = NodeOptions { network_plugin: None, ..given };
     let plan = other.check(Subnet::Required).unwrap();
     assert_eq!(plan.warnings, [OptionsWarning::NonMasqueradeUnused(list)]);
