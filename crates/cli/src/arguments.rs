@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{ArgAction, Args, Parser, Subcommand};
-use podnet::NodeOptions;
+use podnet::{NodeOptions, PortMapping};
 
 use crate::cni;
 use crate::demo;
+use crate::install;
 use crate::output::Output;
+use crate::ports;
 
 /// Gives pods their network
 ///
@@ -62,6 +64,24 @@ pub(crate) enum Command {
     /// same as setup, or null where the plugin knows no address of it.
     Status(Status),
 
+    /// List the pods that this node knows, with where they differ from what they were promised
+    ///
+    /// For kubenet. With --output json prints an array of {"pod", "id", "alive", "ips", "interface", "netns", "ports",
+    /// "ingress", "egress", "drift"}; limits in bits a second, null where there is none.
+    Pods,
+
+    /// Remove what belongs to no living pod, and put right what living ones lack
+    ///
+    /// For kubenet. A pod lives whose veth is there; with --keep those alone whose sandboxes are named. With --output
+    /// json prints {"removed", "mended", "left"}. Fails if something is left.
+    Gc(Gc),
+
+    /// Check the node and its pods, and say in plain words what is wrong and how to mend it
+    ///
+    /// For kubenet. Changes nothing. With --output json prints an array of {"subject", "problem", "remedy"}. Fails if
+    /// something is wrong.
+    Doctor,
+
     /// List the network plugins that can be chosen
     ///
     /// Those that are part of podnet, then what is in the folder of exec plugins, with the reason where it cannot be
@@ -71,6 +91,19 @@ pub(crate) enum Command {
 
     /// Run a CNI network configuration as a container runtime does
     Cni(cni::Arguments),
+
+    /// Put the CNI programs where container runtimes look for them
+    ///
+    /// Each is a link to one program, podnet-cni. Programs of others with these names stay, unless --force is said. With
+    /// --output json prints {"program", "names", "links"}.
+    Install(install::Args),
+
+    /// Write manual pages into a folder
+    Man {
+        /// The folder, such as /usr/share/man/man1; made where it is missing
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
 
     /// Print a completion script for a shell
     Completions {
@@ -97,6 +130,18 @@ pub(crate) struct Setup {
     /// An annotation of the pod; may be repeated
     #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = annotation)]
     pub(crate) annotations: Vec<(String, String)>,
+
+    /// A host port that leads to the pod, such as 8080:80, 8080:80/udp or 192.0.2.1:8080:80; may be repeated
+    #[arg(long = "port", value_name = "[ADDRESS:]HOST:POD[/PROTOCOL]", value_parser = ports::parse)]
+    pub(crate) ports: Vec<PortMapping>,
+}
+
+/// Arguments of `podnet gc`.
+#[derive(Debug, Args)]
+pub(crate) struct Gc {
+    /// The id of a sandbox whose pod lives; may be repeated, and then every other pod goes
+    #[arg(long, value_name = "ID")]
+    pub(crate) keep: Vec<String>,
 }
 
 /// Arguments of `podnet teardown`.

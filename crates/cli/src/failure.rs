@@ -73,7 +73,9 @@ impl From<podnet::Error> for Failure {
     fn from(error: podnet::Error) -> Self {
         match error {
             podnet::Error::Plugin(error) => error.into(),
-            podnet::Error::Options(_) | podnet::Error::Selection(_) => Self::usage(error),
+            podnet::Error::Options(_) | podnet::Error::Selection(_) | podnet::Error::NotKubenet => {
+                Self::usage(error)
+            }
             error => Self::Failed(error.into()),
         }
     }

@@ -8,10 +8,14 @@ mod cni;
 mod completions;
 mod demo;
 mod failure;
+mod install;
 mod logging;
+mod man;
 mod output;
 mod plugins;
+mod upkeep;
 mod pod;
+mod ports;
 mod status;
 mod table;
 
@@ -72,10 +76,15 @@ fn run(cli: &Cli, matches: &ArgMatches) -> Result<ExitCode, Failure> {
         Command::Setup(arguments) => wait_for(pod::set_up(options, arguments, output)),
         Command::Teardown(arguments) => wait_for(pod::tear_down(options, arguments)),
         Command::Status(arguments) => wait_for(status::show(options, arguments, output)),
+        Command::Pods => wait_for(upkeep::pods(options, output)),
+        Command::Gc(arguments) => wait_for(upkeep::collect(options, arguments, output)),
+        Command::Doctor => wait_for(upkeep::check(options, output)),
         Command::Plugins => plugins::list(options, output),
         Command::Cni(arguments) => {
             wait_for(cni::run(Said::new(options, matches), arguments, output))
         }
+        Command::Install(arguments) => Ok(install::run(arguments, output)?),
+        Command::Man { dir } => man::write(dir),
         Command::Completions { shell } => completions::write(*shell),
     }
 }

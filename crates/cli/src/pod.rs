@@ -18,6 +18,7 @@ pub(crate) async fn set_up(
 ) -> Result<ExitCode, Failure> {
     let mut pod = sandbox(&arguments.pod, &arguments.id)?.with_netns(&arguments.netns);
     pod.annotations.extend(arguments.annotations.iter().cloned());
+    pod.port_mappings.clone_from(&arguments.ports);
     let plugin = podnet::start(options, Subnet::Required).await?;
     let status = plugin.set_up_pod(&pod).await?;
     Ok(output.print(&Addresses { pod: &pod, status })?)
