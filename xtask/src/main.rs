@@ -4,6 +4,8 @@
 mod bench;
 mod cargo;
 mod ci;
+mod dist;
+mod peers;
 mod public_api;
 mod source;
 mod test;
@@ -53,6 +55,12 @@ enum Task {
         #[arg(long)]
         skip_test: bool,
     },
+    /// Fetches the newest Go CNI programs that Debian has into target/peers, for the tests.
+    ///
+    /// By apt, with a source list of its own. Where that fails it says so, and the installed release serves.
+    Peers,
+    /// Builds what is released: the programs as static files, Debian packages and checksums, in target/dist.
+    Dist,
     /// Checks the rules of docs/architecture.md and CONTRIBUTING.md that a machine can check.
     Tidy,
     /// Compares the public API of every library crate with xtask/public-api.
@@ -86,6 +94,8 @@ fn run(task: Option<Task>) -> Result<ExitCode> {
         }
         Task::Bench(args) => bench::run(&workspace, &args)?,
         Task::Ci { skip_test } => ci::run(&workspace, skip_test)?,
+        Task::Peers => peers::run(&workspace),
+        Task::Dist => dist::run(&workspace)?,
         Task::Tidy => tidy::run(&workspace)?,
         Task::PublicApi { bless: true } => public_api::bless(&workspace)?,
         Task::PublicApi { bless: false } => {

@@ -66,7 +66,7 @@ impl Kernel {
         let pair = VethPair {
             host_name: pod.name(),
             host_mac: mac(1, number),
-            bridge: self.bridge.index,
+            bridge: Some(self.bridge.index),
             peer_name: "eth0",
             peer_mac: mac(2, number),
             peer_netns: pod.netns(),

@@ -15,7 +15,8 @@ struct Place {
 const PLACES: &[Place] = &[
     Place {
         what: "start processes",
-        packages: &["podnet-cni-invoke", "podnet-exec-plugin"],
+        // netutil: the older iptables has no netlink, only a program that may change its rules.
+        packages: &["podnet-cni-invoke", "podnet-exec-plugin", "podnet-netutil"],
         names: &["process::Command"],
     },
     Place {
