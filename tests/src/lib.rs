@@ -11,6 +11,7 @@
 )]
 
 pub mod cni;
+pub mod cni_folder;
 pub mod named;
 pub mod programs;
 

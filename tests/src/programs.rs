@@ -1,8 +1,10 @@
-//! Where the programs are: ours beside the test's own, the peers' where their packages put them.
+//! Where the programs are: ours beside the test's own, the peers' where `cargo xtask peers` or their package put them.
 
 use std::io::Write as _;
 use std::path::PathBuf;
 
+/// Where `cargo xtask peers` puts the Go programs, below the folder in which cargo builds.
+const FETCHED: &str = "peers/usr/lib/cni";
 /// Where Debian's package `containernetworking-plugins` and a Kubernetes node have the Go programs.
 const PEER_FOLDERS: [&str; 2] = ["/usr/lib/cni", "/opt/cni/bin"];
 
@@ -17,13 +19,13 @@ pub fn own(name: &str) -> PathBuf {
     built.unwrap_or_else(|| panic!("{name} is not built: run the tests by `cargo xtask test`"))
 }
 
-/// A Go CNI program that nobody here wrote. Where it is missing, the test that asked is noted as skipped.
+/// A Go CNI program that nobody here wrote, the newest that is there. Where it is missing, the test that asked is noted as skipped.
 #[must_use]
 pub fn peer(name: &str, test: &str) -> Option<PathBuf> {
-    let found = PEER_FOLDERS
-        .iter()
-        .map(|folder| PathBuf::from(folder).join(name))
-        .find(|path| path.exists());
+    let program = std::env::current_exe().expect("a program knows where it is");
+    let fetched = program.ancestors().skip(1).map(|folder| folder.join(FETCHED));
+    let installed = PEER_FOLDERS.iter().map(PathBuf::from);
+    let found = fetched.chain(installed).map(|folder| folder.join(name)).find(|path| path.exists());
     if found.is_none() {
         skip(
             test,

@@ -194,7 +194,7 @@ async fn half_attach(host: &TestHost, kubenet: &Kubenet, id: &str, sandbox: &Pod
     let pair = VethPair {
         host_name: &label.unwrap().host_end(),
         host_mac: MacAddr::local([0, 0, 0, 0, 0, 1]),
-        bridge: bridge.index,
+        bridge: Some(bridge.index),
         peer_name: "eth0",
         peer_mac: MacAddr::local([0, 0, 0, 0, 0, 2]),
         peer_netns: sandbox.netns(),
@@ -282,7 +282,7 @@ fn a_cbr0_that_is_no_bridge_is_refused() {
         let pair = VethPair {
             host_name: BRIDGE,
             host_mac: MacAddr::local([0, 0, 0, 0, 0, 1]),
-            bridge: bridge.index,
+            bridge: Some(bridge.index),
             peer_name: "other",
             peer_mac: MacAddr::local([0, 0, 0, 0, 0, 2]),
             peer_netns: web.netns(),
@@ -434,20 +434,6 @@ fn asking_for_a_status_changes_nothing() {
         mistaken.status().await.unwrap();
         mistaken.pod_network_status(&pod("w1", &web)).await.unwrap();
         web.ping("10.9.0.1".parse().unwrap()).unwrap();
-    })
-    .unwrap();
-}
-
-#[test]
-fn limits_and_host_ports_are_refused_rather_than_ignored() {
-    let host = TestHost::new().unwrap();
-    let web = host.add_pod("web").unwrap();
-    host.run(async || {
-        let kubenet = start(&host, CIDR).await;
-        let limited = pod("w1", &web).with_annotation("kubernetes.io/ingress-bandwidth", "10M");
-        let error = kubenet.set_up_pod(&limited).await.unwrap_err().to_string();
-        assert!(error.contains("kubernetes.io/ingress-bandwidth is not supported yet"), "{error}");
-        assert!(ports().await.is_empty() && reservations(&host).is_empty());
     })
     .unwrap();
 }

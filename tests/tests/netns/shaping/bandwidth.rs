@@ -1,0 +1,226 @@
+//! The plugin `bandwidth` called as a runtime calls it, beside the Go program and in turn with it.
+
+use std::path::Path;
+
+use podnet_netutil::{Link, Netlink, RootQdisc};
+use podnet_testkit::{Pod, TestHost};
+use podnet_tests::Cni;
+use podnet_tests::programs::{own, peer};
+use serde_json::{Value, json};
+
+/// What stands at the end of a result of our bridge: its host end, and then the pod's interface.
+const HOST_END: usize = 1;
+
+fn ours<'a>(host: &'a TestHost, plugin: &str, config: Value) -> Cni<'a> {
+    let program = own("podnet-cni");
+    let path = program.parent().unwrap().to_owned();
+    Cni { host, program, arguments: vec![plugin.to_owned()], path, config }
+}
+
+fn theirs<'a>(host: &'a TestHost, test: &str, config: Value) -> Option<Cni<'a>> {
+    let program = peer("bandwidth", test)?;
+    let path = program.parent().unwrap().to_owned();
+    Some(Cni { host, program, arguments: Vec::new(), path, config })
+}
+
+/// The result of an ADD of the bridge plugin.
+fn attach(host: &TestHost, pod: &Pod) -> Value {
+    let config = json!({
+        "cniVersion": "1.0.0", "name": "net", "type": "bridge", "bridge": "br0", "isGateway": true,
+        "ipam": { "type": "host-local", "subnet": "10.1.0.0/24", "dataDir": host.networks_dir() },
+    });
+    ours(host, "bridge", config).call("ADD", pod.name(), pod.path()).ok()
+}
+
+fn config(attached: &Value) -> Value {
+    json!({
+        "cniVersion": "1.0.0", "name": "net", "type": "bandwidth", "prevResult": attached,
+        "ingressRate": 2_000_000, "ingressBurst": 800_000,
+        "runtimeConfig": { "bandwidth": { "ingressRate": 1, "ingressBurst": 1 } },
+        "egressRate": 80_000_000_000_u64, "egressBurst": 2_147_483_647,
+    })
+}
+
+fn links(host: &TestHost) -> Vec<Link> {
+    host.run(async || Netlink::open().unwrap().links().await.unwrap()).unwrap()
+}
+
+fn ifbs(host: &TestHost) -> Vec<String> {
+    let links = links(host).into_iter().filter(|link| link.kind == "ifb");
+    links.map(|link| link.name).collect()
+}
+
+/// The rates in bytes a second of the host end and of the ifb to which it redirects.
+fn rates(host: &TestHost, attached: &Value) -> (u64, Option<u64>) {
+    host.run(async || {
+        let netlink = Netlink::open().unwrap();
+        let host_end = attached["interfaces"][HOST_END]["name"].as_str().unwrap();
+        let host_end = netlink.require_link(host_end).await.unwrap();
+        let rate = async |link: &Link| match netlink.root_qdisc(link).await.unwrap() {
+            RootQdisc::TokenBucket(bucket) => bucket.bytes_per_second,
+            other => panic!("{link} has {other:?}"),
+        };
+        let to_pod = rate(&host_end).await;
+        let Some(ifb) = netlink.ingress_redirects(&host_end).await.unwrap().first().copied() else {
+            return (to_pod, None);
+        };
+        let ifb = netlink.link_by_index(ifb).await.unwrap().unwrap();
+        (to_pod, Some(rate(&ifb).await))
+    })
+    .unwrap()
+}
+
+fn with(config: &Value, key: &str, value: Value) -> Value {
+    let mut config = config.clone();
+    config[key] = value;
+    config
+}
+
+#[test]
+fn a_container_is_limited_checked_and_released() {
+    let host = TestHost::new().unwrap();
+    let web = host.add_pod("web").unwrap();
+    let attached = attach(&host, &web);
+    let config = config(&attached);
+    let bandwidth = ours(&host, "bandwidth", config.clone());
+    let result = bandwidth.call("ADD", "web", web.path()).ok();
+    assert_eq!(rates(&host, &attached), (250_000, Some(10_000_000_000)));
+    assert_eq!(result["interfaces"].as_array().unwrap().len(), 4);
+    assert_eq!(result["interfaces"][3]["name"], ifbs(&host)[0]);
+    web.ping("10.1.0.1".parse().unwrap()).unwrap();
+
+    let check = |config: Value| ours(&host, "bandwidth", config).call("CHECK", "web", web.path());
+    check(with(&config, "prevResult", result)).ok();
+    let (_, message) = check(with(&config, "egressRate", json!(1_000_000))).error();
+    assert!(message.contains("sends is limited to 80000000000 bits a second"), "{message}");
+    host.run(async || {
+        let netlink = Netlink::open().unwrap();
+        let host_end = attached["interfaces"][HOST_END]["name"].as_str().unwrap();
+        let host_end = netlink.require_link(host_end).await.unwrap();
+        netlink.remove_ingress(&host_end).await.unwrap();
+    })
+    .unwrap();
+    let (_, message) = check(config.clone()).error();
+    assert!(message.contains("sends is not limited"), "{message}");
+
+    bandwidth.call("ADD", "web", web.path()).ok();
+    check(config.clone()).ok();
+    let gone =
+        json!({ "cniVersion": "1.0.0", "name": "net", "type": "bandwidth", "ingressRate": 1 });
+    for _ in 0..2 {
+        ours(&host, "bandwidth", gone.clone()).call("DEL", "web", Path::new("")).ok();
+        assert!(ifbs(&host).is_empty());
+    }
+}
+
+#[test]
+fn another_interface_of_the_container_keeps_its_ifb() {
+    let host = TestHost::new().unwrap();
+    let web = host.add_pod("web").unwrap();
+    let config = config(&attach(&host, &web));
+    let bandwidth = ours(&host, "bandwidth", config);
+    let first = bandwidth.call("ADD", "web", web.path()).ok()["interfaces"][3]["name"].clone();
+    let first = first.as_str().unwrap().to_owned();
+    assert!(first.starts_with("bwp"), "{first}");
+    bandwidth.call("DEL", "web", web.path()).ok();
+    host.run(async || {
+        let netlink = Netlink::open().unwrap();
+        let others = netlink.create_ifb(&first, 1500).await.unwrap();
+        netlink.commit_ifb(&others, "podnet:net/web/net1").await.unwrap();
+    })
+    .unwrap();
+    let result = bandwidth.call("ADD", "web", web.path()).ok();
+    assert!(result["interfaces"][3]["name"].as_str().unwrap().starts_with("pifb"), "{result}");
+    bandwidth.call("CHECK", "web", web.path()).ok();
+    bandwidth.call("DEL", "web", web.path()).ok();
+    assert_eq!(ifbs(&host), [first]);
+}
+
+#[test]
+fn what_cannot_be_limited_is_refused_before_anything_is_touched() {
+    let host = TestHost::new().unwrap();
+    let web = host.add_pod("web").unwrap();
+    let attached = attach(&host, &web);
+    let before = links(&host);
+    let config = config(&attached);
+    let mut unchained = config.clone();
+    unchained.as_object_mut().unwrap().remove("prevResult");
+    let mut foreign = attached.clone();
+    foreign["interfaces"].as_array_mut().unwrap().remove(HOST_END);
+    for (config, reason) in [
+        (unchained, "must be called as chained plugin"),
+        (with(&config, "prevResult", foreign), "veth peer of eth0"),
+        (with(&config, "egressBurst", json!(0)), "if rate is set, burst must also be set"),
+        (with(&config, "egressRate", json!(0)), "if burst is set, rate must also be set"),
+    ] {
+        let refused = ours(&host, "bandwidth", config).call("ADD", "web", web.path()).error();
+        assert!(refused.0 == 7 && refused.1.contains(reason), "{refused:?}");
+    }
+    assert_eq!(links(&host), before);
+    let unlimited = json!({
+        "cniVersion": "1.0.0", "name": "net", "type": "bandwidth", "prevResult": attached,
+    });
+    let passed_on = ours(&host, "bandwidth", unlimited).call("ADD", "web", web.path()).ok();
+    assert_eq!(passed_on, attached);
+    assert_eq!(links(&host), before);
+}
+
+#[test]
+fn gc_deletes_the_ifbs_that_no_valid_attachment_has() {
+    let host = TestHost::new().unwrap();
+    let (web, gone) = (host.add_pod("web").unwrap(), host.add_pod("gone").unwrap());
+    for pod in [&web, &gone] {
+        let config = config(&attach(&host, pod));
+        ours(&host, "bandwidth", config).call("ADD", pod.name(), pod.path()).ok();
+    }
+    let valid = json!([{ "containerID": "web", "ifname": "eth0" }]);
+    let config = json!({ "cniVersion": "1.1.0", "name": "net", "type": "bandwidth" });
+    let gc = |config: Value| ours(&host, "bandwidth", config).call("GC", "", Path::new(""));
+    assert_eq!(gc(config.clone()).error().0, 7);
+    assert_eq!(ifbs(&host).len(), 2);
+    let elsewhere =
+        with(&with(&config, "name", json!("other")), "cni.dev/valid-attachments", json!([]));
+    gc(elsewhere).ok();
+    assert_eq!(ifbs(&host).len(), 2);
+    gc(with(&config, "cni.dev/valid-attachments", valid)).ok();
+    assert_eq!(ifbs(&host).len(), 1);
+    assert_eq!(links(&host).iter().filter(|link| link.kind == "veth").count(), 2);
+    ours(&host, "bandwidth", config.clone()).call("STATUS", "", Path::new("")).ok();
+    ours(&host, "bandwidth", config).call("DEL", "web", web.path()).ok();
+    assert!(ifbs(&host).is_empty());
+}
+
+#[test]
+fn the_go_program_and_ours_set_the_same_rates_and_report_the_same() {
+    let test = "the_go_program_and_ours_set_the_same_rates_and_report_the_same";
+    let host = TestHost::new().unwrap();
+    let web = host.add_pod("web").unwrap();
+    let attached = attach(&host, &web);
+    let config = config(&attached);
+    let ours = ours(&host, "bandwidth", config.clone());
+    let Some(go) = theirs(&host, test, config.clone()) else { return };
+
+    let made_by_go = go.call("ADD", "web", web.path()).ok();
+    let rates_by_go = rates(&host, &attached);
+    ours.call("CHECK", "web", web.path()).ok();
+    ours.call("DEL", "web", web.path()).ok();
+    assert!(ifbs(&host).is_empty());
+
+    // The host end still has the Go program's bucket and its redirect to nowhere.
+    let made_by_us = ours.call("ADD", "web", web.path()).ok();
+    assert_eq!(rates(&host, &attached), rates_by_go);
+    // An ifb's address is chance, and before 1.1.0 the Go programs print `dns` even when it is empty.
+    let comparable = |mut result: Value| {
+        result["interfaces"][3]["mac"].take();
+        result["dns"].take();
+        result
+    };
+    assert_eq!(comparable(made_by_us), comparable(made_by_go));
+    let (_, message) = go.call("CHECK", "web", web.path()).error();
+    assert_eq!(
+        message, "Limit doesn't match",
+        "it has the whole burst wait, and nothing else is amiss"
+    );
+    go.call("DEL", "web", web.path()).ok();
+    assert!(ifbs(&host).is_empty());
+}
