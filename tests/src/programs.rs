@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 /// Where `cargo xtask peers` puts the Go programs, below the folder in which cargo builds.
 const FETCHED: &str = "peers/usr/lib/cni";
+/// Where it writes why it could not.
+const NOT_FETCHED: &str = "peers/not-fetched";
 /// Where Debian's package `containernetworking-plugins` and a Kubernetes node have the Go programs.
 const PEER_FOLDERS: [&str; 2] = ["/usr/lib/cni", "/opt/cni/bin"];
 
@@ -17,6 +19,15 @@ pub fn own(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own program");
     let built = test.ancestors().skip(2).map(|folder| folder.join(name)).find(|path| path.exists());
     built.unwrap_or_else(|| panic!("{name} is not built: run the tests by `cargo xtask test`"))
+}
+
+/// Why `cargo xtask peers` could not fetch the newest Go programs, where it tried and could not: then the release that is
+/// installed is all that there is to compare with.
+#[must_use]
+pub fn not_fetched() -> Option<String> {
+    let program = std::env::current_exe().expect("a program knows where it is");
+    let mut notes = program.ancestors().skip(1).map(|folder| folder.join(NOT_FETCHED));
+    notes.find_map(|note| std::fs::read_to_string(note).ok())
 }
 
 /// A Go CNI program that nobody here wrote, the newest that is there. Where it is missing, the test that asked is noted as skipped.
@@ -35,6 +46,11 @@ pub fn peer(name: &str, test: &str) -> Option<PathBuf> {
         );
     }
     found
+}
+
+/// Says why a test compared nothing, where that is not this machine's lack.
+pub fn notice(test: &str, reason: &str) {
+    eprintln!("{test} compared nothing: {reason}");
 }
 
 /// Notes for `cargo xtask test` that a test could not run; under `CI=true` that is a failure.

@@ -16,6 +16,8 @@ use crate::workspace::Workspace;
 use archive::Archive;
 
 const PACKAGE: &str = "containernetworking-plugins";
+/// Where it is written why they could not be fetched.
+const NOT_FETCHED: &str = "not-fetched";
 /// Debian's release with the newest programs.
 const RELEASE: &str = "sid";
 /// Where the package has its programs, and where the machine's own release has them.
@@ -26,9 +28,19 @@ const INSTALLED: &str = "/usr/lib/cni";
 /// or else what is installed, serves.
 pub(crate) fn run(workspace: &Workspace) {
     let folder = workspace.target.join("peers");
+    let note = folder.join(NOT_FETCHED);
     match fetch(&folder) {
-        Ok(version) => println!("peers: {PACKAGE} {version} in {}", folder.display()),
+        Ok(version) => {
+            let _ = fs::remove_file(note);
+            println!("peers: {PACKAGE} {version} in {}", folder.display());
+        }
         Err(error) => {
+            // The tests that need the newest release say so, and why.
+            if let Err(refused) =
+                fs::create_dir_all(&folder).and_then(|()| fs::write(&note, format!("{error:#}")))
+            {
+                println!("peers: cannot write {}: {refused}", note.display());
+            }
             println!("peers: cannot fetch {PACKAGE} of {RELEASE}: {error:#}");
             println!("peers: {}", instead(&folder));
         }

@@ -4,5 +4,6 @@
 mod bed;
 mod clean_up;
 mod installed;
+mod neighbours;
 mod ownership;
 mod traffic;

@@ -23,7 +23,6 @@ const EXPECTED: super::Expected = &[
     ("D-04", &["*CNI_ARGS=IgnoreUnknown=true;A=B=C", "*CNI_ARGS=no-*", "*CNI_ARGS=A=1;"]),
     ("D-20", &["loopback 0.* life"]),
     ("D-21", &["*with text as dns"]),
-    ("D-22", &["*another loopback address"]),
 ];
 
 /// Behind another plugin, whose result is passed on.
