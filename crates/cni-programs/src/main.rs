@@ -1,7 +1,7 @@
-//! The multi-call program `podnet-cni`: one file that is every standard CNI plugin.
+//! The multi-call program `podnet-cni`: one file that is every standard CNI plugin, and kubenet as one.
 //!
 //! It is the plugin by whose name it is called (`/opt/cni/bin/bridge` as a link to it), or the one named by its first
-//! argument (`podnet-cni bridge`). What it does is in `podnet-standard-plugins`, how it is called in
+//! argument (`podnet-cni bridge`). What it does is in `podnet-standard-plugins` and `podnet-kubenet`, how it is called in
 //! `podnet-cni-skel`; here the two are joined.
 
 use std::ffi::{OsStr, OsString};
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use podnet_cni_invoke::{Exec as _, ProcessExec, SearchPath};
 use podnet_cni_skel::{Call, Plugin};
 use podnet_cni_spec::{AddResult, CniError, ErrorCode, PluginType, SpecVersion};
+use podnet_kubenet::cni_type;
 use podnet_standard_plugins::{BUILTIN_TYPES, BuiltinExec, Host};
 
 const PROGRAM: &str = "podnet-cni";
@@ -31,17 +32,22 @@ fn main() -> ExitCode {
     podnet_cni_skel::main(&plugin, |call| execute(&plugin_type, call))
 }
 
+fn types() -> impl Iterator<Item = &'static str> {
+    BUILTIN_TYPES.into_iter().chain([cni_type::TYPE])
+}
+
 /// The plugin that is meant, of those that exist.
 fn plugin_name(mut arguments: impl Iterator<Item = OsString>) -> Option<&'static str> {
     let program = arguments.next()?;
     let called = Path::new(&program).file_name()?.to_owned();
     let wanted = if called == OsStr::new(PROGRAM) { arguments.next()? } else { called };
-    BUILTIN_TYPES.into_iter().find(|name| OsStr::new(name) == wanted)
+    types().find(|name| OsStr::new(name) == wanted)
 }
 
 #[allow(clippy::print_stderr, reason = "a usage error is for the person at the terminal")]
 fn usage() -> ExitCode {
-    let types = BUILTIN_TYPES.join(", ");
+    let types: Vec<_> = types().collect();
+    let types = types.join(", ");
     eprintln!("usage: {PROGRAM} TYPE, or call it by a link named TYPE; TYPE is one of {types}");
     ExitCode::from(USAGE)
 }
@@ -51,7 +57,11 @@ fn execute(plugin: &PluginType, call: Call) -> Result<Option<AddResult>, CniErro
     let runtime = runtime
         .map_err(|error| CniError::new(ErrorCode::IO_FAILURE, format!("cannot start: {error}")))?;
     runtime.block_on(async {
-        let host = Host::open(Path::new(RUNTIME_DIR))?;
+        let runtime_dir = Path::new(RUNTIME_DIR);
+        if plugin.as_str() == cni_type::TYPE {
+            return cni_type::run(&call.request, runtime_dir).await;
+        }
+        let host = Host::open(runtime_dir)?;
         let mut others = ProcessExec::new(SearchPath::new(call.plugin_path));
         // A delegate gets all that the plugin got, and its stderr is the plugin's (CNI 1.1.0, section 4).
         others.environment = std::env::vars_os().collect();
@@ -73,6 +83,7 @@ mod tests {
     fn the_name_it_is_called_by_counts_and_then_the_first_argument() {
         assert_eq!(name(&["/opt/cni/bin/bridge"]), Some("bridge"));
         assert_eq!(name(&["/opt/cni/bin/bridge", "loopback"]), Some("bridge"));
+        assert_eq!(name(&["/opt/cni/bin/kubenet"]), Some("kubenet"));
         assert_eq!(name(&["target/release/podnet-cni", "host-local"]), Some("host-local"));
         for unknown in [&["podnet-cni"][..], &["podnet-cni", "dhcp"], &["/opt/cni/bin/dhcp"], &[]] {
             assert_eq!(name(unknown), None);

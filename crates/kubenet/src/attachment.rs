@@ -40,6 +40,11 @@ impl Attachment<'_> {
         if programs { self.adopt(result).await } else { Ok(result) }
     }
 
+    /// Has the bridge plugin verify what it made.
+    pub(crate) async fn check(&self) -> Result<(), Error> {
+        self.run(Verb::Check, self.bridge, POD_INTERFACE).await.map(drop)
+    }
+
     /// Takes everything away that is the attachment's, whoever attached it, and as much as can be.
     pub(crate) async fn remove(&self) -> Result<(), Causes> {
         let record = self.record();

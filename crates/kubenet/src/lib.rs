@@ -44,6 +44,7 @@ mod bridge;
 mod gateways;
 mod census;
 pub mod report;
+pub mod cni_type;
 mod audit;
 mod mend;
 pub mod error;

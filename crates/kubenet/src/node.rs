@@ -33,7 +33,7 @@ pub(crate) struct Node {
     pub(crate) hairpin_mode: HairpinMode,
     pub(crate) non_masquerade: Vec<IpNetwork>,
     wanted_mtu: Option<Mtu>,
-    seen: Mutex<Seen>,
+    seen: Mutex<Option<Seen>>,
 }
 
 /// What was seen of the host's interfaces.
@@ -48,11 +48,20 @@ pub(crate) struct Seen {
 
 impl Node {
     pub(crate) async fn open(options: &KubenetOptions, settings: &Settings) -> Result<Self, Error> {
-        let host = Host::open(&options.runtime_dir)?;
-        let seen = look(host.netlink(), settings.mtu).await?;
+        let node = Self::open_unseen(options, settings).await?;
+        node.look().await?;
         for warning in bridge_filter::enable() {
             tracing::warn!("{warning}");
         }
+        Ok(node)
+    }
+
+    /// A node on which nothing is made: what there is of interfaces is seen only when it is asked for.
+    pub(crate) async fn open_unseen(
+        options: &KubenetOptions,
+        settings: &Settings,
+    ) -> Result<Self, Error> {
+        let host = Host::open(&options.runtime_dir)?;
         Ok(Self {
             exec: choose(options, &host).await?,
             nat: NatTable::open(&options.runtime_dir)?,
@@ -61,7 +70,7 @@ impl Node {
             hairpin_mode: settings.hairpin_mode,
             non_masquerade: settings.non_masquerade_cidrs.clone(),
             wanted_mtu: settings.mtu,
-            seen: Mutex::new(seen),
+            seen: Mutex::default(),
             host,
         })
     }
@@ -80,10 +89,13 @@ impl Node {
     /// What there is to be seen of the host's interfaces, at most a second old.
     pub(crate) async fn look(&self) -> Result<Seen, Error> {
         let mut seen = self.seen.lock().await;
-        if seen.at.elapsed() >= LOOK_AGAIN {
-            *seen = look(self.netlink(), self.wanted_mtu).await?;
+        match &*seen {
+            Some(seen) if seen.at.elapsed() < LOOK_AGAIN => Ok(seen.clone()),
+            _ => {
+                let new = look(self.netlink(), self.wanted_mtu).await?;
+                Ok(seen.insert(new).clone())
+            }
         }
-        Ok(seen.clone())
     }
 
     /// Refuses a node that lacks a program which it is to run.

@@ -15,7 +15,7 @@ use crate::gateways::Gateways;
 use crate::mend::{self, Doomed};
 use crate::node::Node;
 use crate::options::KubenetOptions;
-use crate::pod::Pod;
+use crate::pod::{Pod, SetUp};
 use crate::promise::Promise;
 use crate::report::{Collected, Finding, PodReport};
 use futures_util::future::BoxFuture;
@@ -36,7 +36,10 @@ pub(crate) const POD_INTERFACE: &str = "eth0";
 /// How long an operation waits for another on the same pod.
 const POD_WAIT: Duration = Duration::from_secs(30);
 
-type InForce<'a> = RwLockReadGuard<'a, Option<PodCidrs>>;
+/// Keys by which a call changes the configuration of the bridge plugin.
+pub(crate) type CallConfig = serde_json::Map<String, serde_json::Value>;
+
+pub(crate) type InForce<'a> = RwLockReadGuard<'a, Option<PodCidrs>>;
 
 /// The kubenet network plugin.
 ///
@@ -51,6 +54,8 @@ pub struct Kubenet {
     pod_cidrs: RwLock<Option<PodCidrs>>,
     /// The pod CIDRs by which the set-ups under way give addresses.
     in_force: tokio::sync::RwLock<Option<PodCidrs>>,
+    /// What one call of the CNI program asks for; none in a process that serves a runtime.
+    call: Option<CallConfig>,
 }
 
 impl Kubenet {
@@ -63,7 +68,20 @@ impl Kubenet {
             node: OnceLock::new(),
             pod_cidrs: RwLock::new(None),
             in_force: tokio::sync::RwLock::new(None),
+            call: None,
         }
+    }
+
+    /// One for a single call of the CNI program, with what it says besides.
+    pub(crate) async fn for_call(
+        options: KubenetOptions,
+        settings: &Settings,
+        call: CallConfig,
+    ) -> Result<Self, Error> {
+        let kubenet = Self { call: Some(call), ..Self::new(options) };
+        let node = Node::open_unseen(&kubenet.options, settings).await?;
+        drop(kubenet.node.set(node));
+        Ok(kubenet)
     }
 
     async fn open(&self, settings: &Settings) -> Result<(), PluginError> {
@@ -76,7 +94,7 @@ impl Kubenet {
         self.node.set(node).map_err(|_| already())
     }
 
-    fn take_pod_cidrs(&self, cidrs: PodCidrs) -> Result<(), Error> {
+    pub(crate) fn take_pod_cidrs(&self, cidrs: PodCidrs) -> Result<(), Error> {
         self.node()?;
         *self.pod_cidrs.write().unwrap_or_else(PoisonError::into_inner) = Some(cidrs);
         Ok(())
@@ -86,7 +104,7 @@ impl Kubenet {
     ///
     /// Whoever comes first after a change waits for the set-ups by the earlier pod CIDRs: each would find the other's
     /// gateway on cbr0 where it expects its own alone.
-    async fn enter(&self) -> Result<(PodCidrs, InForce<'_>), NotReady> {
+    pub(crate) async fn enter(&self) -> Result<(PodCidrs, InForce<'_>), NotReady> {
         loop {
             let cidrs = self.readiness().await?;
             let in_force = self.in_force.read().await;
@@ -98,7 +116,7 @@ impl Kubenet {
         }
     }
 
-    fn node(&self) -> Result<&Node, Error> {
+    pub(crate) fn node(&self) -> Result<&Node, Error> {
         self.node.get().ok_or(Error::NotInitialised)
     }
 
@@ -106,32 +124,37 @@ impl Kubenet {
         self.pod_cidrs.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn pod<'a>(
+    pub(crate) fn pod<'a>(
         &'a self,
         sandbox: &'a PodSandbox,
         mtu: Mtu,
         pod_cidrs: Option<&PodCidrs>,
     ) -> Result<Pod<'a>, Error> {
         let (node, bridge) = (self.node()?, self.bridge(mtu, pod_cidrs)?);
-        Ok(Pod { node, bridge, label: attachment::label(sandbox.id())?, sandbox })
+        let (label, once) = (attachment::label(sandbox.id())?, self.call.is_some());
+        Ok(Pod { node, bridge, label, sandbox, once })
     }
 
     fn bridge(&self, mtu: Mtu, pod_cidrs: Option<&PodCidrs>) -> Result<PluginConfig, Error> {
-        Ok(config::bridge(&BridgeConfig {
+        let mut config = config::bridge(&BridgeConfig {
             mtu,
             hairpin_mode: self.node()?.hairpin_mode,
             networks_dir: &self.options.networks_dir,
             pod_cidrs,
-        })?)
+        })?;
+        for (key, value) in self.call.iter().flatten() {
+            config.set(key, value.clone());
+        }
+        Ok(config)
     }
 
-    fn gateways<'a>(&'a self, cidrs: &'a PodCidrs) -> Result<Gateways<'a>, Error> {
+    pub(crate) fn gateways<'a>(&'a self, cidrs: &'a PodCidrs) -> Result<Gateways<'a>, Error> {
         let store = self.options.networks_dir.join(NETWORK);
         Ok(Gateways { netlink: self.node()?.netlink(), store, cidrs })
     }
 
     /// The pod CIDRs by which a pod can be set up now.
-    async fn readiness(&self) -> Result<PodCidrs, NotReady> {
+    pub(crate) async fn readiness(&self) -> Result<PodCidrs, NotReady> {
         let not_ready = |reason, text: String| NotReady::new(reason, text);
         let Some(node) = self.node.get() else {
             let text = "kubenet is not initialised".to_owned();
@@ -161,20 +184,31 @@ impl Kubenet {
             // Before anything is touched.
             Netns::open_other(netns)?;
             let promise = Promise::of(sandbox)?;
-            let _lock = self.lock(sandbox).await?;
-            match self.set_up(sandbox, &promise, &cidrs).await {
-                Err(error) if is_exhausted(&*error) => {
-                    // The pods of before a reboot, or of a runtime that died, may hold what is needed.
-                    let collected = self.collect_dead(&cidrs).await?;
-                    if collected.removed.is_empty() {
-                        return Err(error);
-                    }
-                    self.set_up(sandbox, &promise, &cidrs).await
-                }
-                done => done,
-            }
+            self.attach_by(sandbox, &promise, &cidrs).await
         };
-        attached.await.map_err(|error| PluginError::set_up(sandbox, error))
+        let attached = attached.await.map_err(|error| PluginError::set_up(sandbox, error))?;
+        Ok(attached.status)
+    }
+
+    /// Attaches a pod while the pod CIDRs are in force ([`enter`](Self::enter)).
+    pub(crate) async fn attach_by(
+        &self,
+        sandbox: &PodSandbox,
+        promise: &Promise,
+        cidrs: &PodCidrs,
+    ) -> Result<SetUp, BoxError> {
+        let _lock = self.lock(sandbox).await?;
+        match self.set_up(sandbox, promise, cidrs).await {
+            Err(error) if is_exhausted(&*error) => {
+                // The pods of before a reboot, or of a runtime that died, may hold what is needed.
+                let collected = self.collect_dead(cidrs).await?;
+                if collected.removed.is_empty() {
+                    return Err(error);
+                }
+                self.set_up(sandbox, promise, cidrs).await
+            }
+            done => done,
+        }
     }
 
     async fn set_up(
@@ -182,7 +216,7 @@ impl Kubenet {
         sandbox: &PodSandbox,
         promise: &Promise,
         cidrs: &PodCidrs,
-    ) -> Result<PodNetworkStatus, BoxError> {
+    ) -> Result<SetUp, BoxError> {
         let prepared = self.prepare(cidrs).await?;
         let mtu = self.node()?.look().await?.mtu;
         let mut pod = self.pod(sandbox, mtu, Some(cidrs))?;
@@ -190,9 +224,9 @@ impl Kubenet {
             return pod.set_up(promise).await;
         }
         config::leave_addresses_alone(&mut pod.bridge);
-        let status = pod.set_up(promise).await?;
+        let made = pod.set_up(promise).await?;
         match put_back(&self.gateways(cidrs)?).await {
-            Ok(()) => Ok(status),
+            Ok(()) => Ok(made),
             Err(error) => {
                 let mut causes = Causes::new(error);
                 if let Err(failures) = pod.attachment().remove().await {
@@ -300,7 +334,7 @@ impl Kubenet {
         Ok(collected)
     }
 
-    async fn detach(&self, sandbox: &PodSandbox) -> Result<(), PluginError> {
+    pub(crate) async fn detach(&self, sandbox: &PodSandbox) -> Result<(), PluginError> {
         let failed = |error: Error| PluginError::tear_down(sandbox, error);
         let _lock = self.lock_if_possible(sandbox).await.map_err(failed)?;
         let cidrs = self.pod_cidrs();

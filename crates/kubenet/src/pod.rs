@@ -18,6 +18,15 @@ pub(crate) struct Pod<'a> {
     pub(crate) bridge: PluginConfig,
     pub(crate) label: Label,
     pub(crate) sandbox: &'a PodSandbox,
+    /// Whether a pod that is attached already is refused.
+    pub(crate) once: bool,
+}
+
+/// How a set-up ended.
+pub(crate) struct SetUp {
+    pub(crate) status: PodNetworkStatus,
+    /// The plugin's own result, where the pod was not attached before.
+    pub(crate) result: Option<AddResult>,
 }
 
 /// What there is of a pod that is attached already.
@@ -35,18 +44,22 @@ impl Pod<'_> {
     /// Attaches the pod, or finds that it is attached already; then gives it the host ports and limits it asks for.
     ///
     /// What fails takes a pod that was not attached before away again, and leaves one that was as it is.
-    pub(crate) async fn set_up(&self, promise: &Promise) -> Result<PodNetworkStatus, BoxError> {
+    pub(crate) async fn set_up(&self, promise: &Promise) -> Result<SetUp, BoxError> {
         if let Some(found) = self.found().await? {
+            if self.once {
+                return Err(Box::new(self.attached_already(found.host_end)));
+            }
             self.promise_again(&found, promise).await?;
-            return Ok(found.status);
+            return Ok(SetUp { status: found.status, result: None });
         }
         let made = async {
             let result = self.attachment().add().await?;
             self.fulfil(promise, &result).await?;
-            status_of(&result).ok_or(Error::NoAddress)
+            let status = status_of(&result).ok_or(Error::NoAddress)?;
+            Ok::<_, Error>(SetUp { status, result: Some(result) })
         };
         match made.await {
-            Ok(status) => Ok(status),
+            Ok(made) => Ok(made),
             Err(error) => {
                 let mut causes = Causes::new(error);
                 if let Err(failures) = self.attachment().remove().await {
@@ -66,6 +79,13 @@ impl Pod<'_> {
         }
         self.attachment().remove().await?;
         Ok(None)
+    }
+
+    fn attached_already(&self, host_end: Link) -> Error {
+        let (id, interface) = (self.label.container_id(), self.label.interface());
+        let (container_id, interface) = (id.clone(), interface.clone());
+        let host_end = host_end.name;
+        podnet_standard_plugins::Error::AlreadyAttached { container_id, interface, host_end }.into()
     }
 
     async fn fulfil(&self, promise: &Promise, result: &AddResult) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use std::num::NonZeroU16;
 
 use podnet_cni_plugin::{Bandwidth, CachedAttachment, Capability, CapabilityArgs, RuntimeConf};
 use podnet_cni_spec::{
-    AddResult, CniArgs, CniError, NetworkConfigList, PluginConfig, SpecVersion, go_json,
+    AddResult, CniArgs, CniError, ErrorCode, NetworkConfigList, PluginConfig, SpecVersion, go_json,
 };
 use podnet_plugin_api::{PodBandwidth, PodSandbox, PortMapping, Protocol};
 use podnet_standard_plugins::Label;
@@ -32,6 +32,19 @@ impl Promise {
     pub(crate) fn of(sandbox: &PodSandbox) -> Result<Self, Error> {
         let limits = PodBandwidth::from_annotations(&sandbox.annotations)?;
         Ok(Self { ports: sandbox.port_mappings.clone(), limits })
+    }
+
+    /// What a runtime sends with a request, in `runtimeConfig`: the host ports, and the rates in bits a second. A burst is
+    /// not honoured: it follows from the rate.
+    pub(crate) fn requested(config: &PluginConfig) -> Result<Self, CniError> {
+        let sent: Option<Vec<SentPort>> = config.runtime_config("portMappings")?;
+        let sent = sent.unwrap_or_default();
+        let ports = sent.iter().filter(|port| port.host_port != 0).map(SentPort::mapping);
+        let noted: NotedLimits = config.runtime_config("bandwidth")?.unwrap_or_default();
+        let mut limits = PodBandwidth::default();
+        limits.ingress = sent_rate("ingressRate", noted.ingress_rate)?;
+        limits.egress = sent_rate("egressRate", noted.egress_rate)?;
+        Ok(Self { ports: ports.collect::<Result<_, _>>()?, limits })
     }
 
     /// What is noted of it. Nothing where what is noted cannot be read: then nothing is certain.
@@ -155,6 +168,44 @@ impl NotedPort {
         let (host_port, container_port) = (self.host_port, self.container_port);
         Some(PortMapping { host_ip, host_port, container_port, protocol })
     }
+}
+
+/// A host port as a runtime sends it; number 0 asks for none.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SentPort {
+    #[serde(default)]
+    host_port: u16,
+    container_port: NonZeroU16,
+    #[serde(default)]
+    protocol: String,
+    #[serde(default, rename = "hostIP")]
+    host_ip: String,
+}
+
+impl SentPort {
+    fn mapping(&self) -> Result<PortMapping, CniError> {
+        let noted = NonZeroU16::new(self.host_port).and_then(|host_port| {
+            let (protocol, host_ip) = (self.protocol.clone(), self.host_ip.clone());
+            NotedPort { host_port, container_port: self.container_port, protocol, host_ip }
+                .mapping()
+        });
+        let (port, protocol, ip) = (self.host_port, &self.protocol, &self.host_ip);
+        noted.ok_or_else(|| refused(format!("host port {port} of {protocol:?} at {ip:?} is none")))
+    }
+}
+
+/// A rate, within the kubelet's bounds for one.
+fn sent_rate(key: &str, rate: u64) -> Result<Option<u64>, CniError> {
+    match rate {
+        0 => Ok(None),
+        1_000..=1_000_000_000_000_000 => Ok(Some(rate)),
+        _ => Err(refused(format!("{key} {rate}: it must be from 1 kbit/s to 1 Pbit/s"))),
+    }
+}
+
+fn refused(reason: String) -> CniError {
+    CniError::new(ErrorCode::INVALID_NETWORK_CONFIG, reason)
 }
 
 #[derive(Deserialize, Default)]

@@ -6,6 +6,7 @@
 
 mod check;
 mod host_side;
+mod masquerade;
 mod plan;
 mod pod_side;
 mod report;
@@ -87,6 +88,7 @@ async fn attach(
     let addresses = host_side::with_gateways(plan, addresses);
     let bridge = host_side::ensure_bridge(&host.netlink, plan).await?;
     let gateway = host_side::ensure_gateway(&host.netlink, plan, &bridge, &addresses.ips).await?;
+    masquerade::ensure(host, plan, &addresses).await?;
     let pair = VethPair {
         host_name: &plan.label.host_end(),
         host_mac: plan.host_mac,

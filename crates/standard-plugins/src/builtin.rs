@@ -11,11 +11,11 @@ use tokio::time::timeout;
 use crate::error::Error;
 use crate::host::Host;
 use crate::tuning::Tuning;
-use crate::{bandwidth, bridge, host_local, loopback, ptp, static_ipam};
+use crate::{bandwidth, bridge, host_local, loopback, portmap, ptp, static_ipam};
 
 /// The types that [`BuiltinExec`] runs itself.
-pub const BUILTIN_TYPES: [&str; 7] =
-    ["loopback", "bridge", "ptp", "host-local", "static", "bandwidth", "tuning"];
+pub const BUILTIN_TYPES: [&str; 8] =
+    ["loopback", "bridge", "ptp", "host-local", "static", "portmap", "bandwidth", "tuning"];
 
 /// Runs the standard plugins in this process and hands any other type to the `Exec` behind it.
 #[derive(Clone)]
@@ -62,6 +62,7 @@ impl BuiltinExec {
             ("ptp", Verb::Add) => ptp::add(host, self, request).await.map(Some),
             ("host-local", Verb::Add) => host.addresses.add(request).await.map(Some),
             ("static", Verb::Add) => static_ipam::add(request).map(Some),
+            ("portmap", Verb::Add) => portmap::add(host, request).await.map(Some),
             ("bandwidth", Verb::Add) => bandwidth::add(host, request).await.map(Some),
             ("tuning", Verb::Add) => self.tuning.add(request).await.map(Some),
             _ => self.run_without_result(plugin, request).await.map(|()| None),
@@ -91,6 +92,10 @@ impl BuiltinExec {
             ("host-local", Verb::Status) => host_local::status(request),
             ("static", Verb::Check) => static_ipam::check(request),
             ("static", Verb::Status) => static_ipam::status(request),
+            ("portmap", Verb::Del) => portmap::del(host, request).await,
+            ("portmap", Verb::Check) => portmap::check(host, request).await,
+            ("portmap", Verb::Gc) => portmap::gc(host, request).await,
+            ("portmap", Verb::Status) => portmap::status(host, request).await,
             ("bandwidth", Verb::Del) => bandwidth::del(host, request).await,
             ("bandwidth", Verb::Check) => bandwidth::check(host, request).await,
             ("bandwidth", Verb::Gc) => bandwidth::gc(host, request).await,

@@ -1,15 +1,18 @@
 //! What the plugins act on: the host's side of the network, opened once and shared.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use podnet_cni_spec::Request;
 use podnet_netutil::lock::LockError;
 use podnet_netutil::{LinkDeleter, NamedLock, Netlink, Netns};
+use tokio::sync::OnceCell;
 
 use crate::error::Error;
 use crate::host_local::HostLocal;
 use crate::label::Label;
+use crate::nat::NatTable;
 
 /// How long an operation waits for another on the same attachment.
 const ATTACHMENT_WAIT: Duration = Duration::from_secs(30);
@@ -23,6 +26,7 @@ pub struct Host {
     pub(crate) netlink: Netlink,
     pub(crate) deleter: LinkDeleter,
     pub(crate) addresses: HostLocal,
+    nat: Arc<OnceCell<NatTable>>,
     runtime_dir: PathBuf,
 }
 
@@ -41,7 +45,7 @@ impl Host {
         let netlink = Netlink::open()?;
         let deleter = LinkDeleter::new(netlink.clone(), Some(runtime_dir.join("link-delete.lock")));
         let (addresses, runtime_dir) = (HostLocal::default(), runtime_dir.to_owned());
-        Ok(Self { netlink, deleter, addresses, runtime_dir })
+        Ok(Self { netlink, deleter, addresses, nat: Arc::default(), runtime_dir })
     }
 
     /// The connection to the host's network namespace.
@@ -54,6 +58,11 @@ impl Host {
     #[must_use]
     pub fn deleter(&self) -> &LinkDeleter {
         &self.deleter
+    }
+
+    /// The host's nftables, opened when first asked for: most plugins need none, and a kernel may have none.
+    pub(crate) async fn nat(&self) -> Result<&NatTable, Error> {
+        self.nat.get_or_try_init(async || NatTable::open(&self.runtime_dir)).await
     }
 
     /// Operations on one attachment exclude each other, between processes too.

@@ -1,5 +1,5 @@
-//! The standard CNI plugins `loopback`, `bridge`, `ptp`, `host-local`, `static`, `bandwidth` and `tuning`, each verb a
-//! function from a request to a result; and what kubenet and they have in common: host ports, masquerade, limits.
+//! The standard CNI plugins `loopback`, `bridge`, `ptp`, `host-local`, `static`, `portmap`, `bandwidth` and `tuning`,
+//! each verb a function from a request to a result; and what kubenet and they have in common: host ports, masquerade, limits.
 //!
 //! A crate of its own because both sides of CNI need it: the programs that a runtime executes, and a process that runs
 //! the same plugins inside itself, by [`BuiltinExec`]; [`ChosenExec`] takes whichever of the two a node has. Either way the state they leave is the same: same links, same
@@ -46,6 +46,7 @@ pub mod ptp;
 mod attachment;
 mod mtu_option;
 pub mod host_local;
+pub mod portmap;
 pub mod bandwidth;
 pub mod shaping;
 pub mod static_ipam;

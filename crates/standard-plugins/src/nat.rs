@@ -125,6 +125,22 @@ impl fmt::Display for HostPort {
     }
 }
 
+/// How host ports are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Publishing {
+    /// Whether a port on which a process of the host listens is refused. Some runtimes bind published ports themselves.
+    pub refuse_listeners: bool,
+    /// Whether a pod that comes by its own host port is given the host's address, without which it cannot answer itself.
+    pub hairpin: bool,
+}
+
+impl Default for Publishing {
+    fn default() -> Self {
+        Self { refuse_listeners: true, hairpin: true }
+    }
+}
+
 /// A host port as it stands in the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
@@ -140,6 +156,13 @@ pub struct Published {
     pub pod_ip: IpAddr,
     /// The port of the pod.
     pub container_port: u16,
+}
+
+impl fmt::Display for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { protocol, host_ip, host_port, container_port, .. } = *self;
+        HostPort { protocol, host_ip, host_port, container_port }.fmt(f)
+    }
 }
 
 impl NatTable {
@@ -158,6 +181,11 @@ impl NatTable {
             verified: Arc::default(),
             left: Arc::default(),
         })
+    }
+
+    /// The host's nftables, for what is not in our table.
+    pub(crate) fn nft(&self) -> &Nft {
+        &self.nft
     }
 }
 

@@ -4,6 +4,7 @@
 mod bed;
 mod clean_up;
 mod installed;
+mod many;
 mod neighbours;
 mod ownership;
 mod traffic;

@@ -135,7 +135,7 @@ fn errors_are_objects_with_the_specs_codes() {
     };
     let cases = [
         (with("cniVersion", json!("9.9.9")), "w1", 1),
-        (with("ipMasq", json!(true)), "w1", 2),
+        (with("macspoofchk", json!(true)), "w1", 2),
         (with("name", json!("no/name")), "w1", 7),
         (with("mtu", json!(20)), "w1", 7),
         (with("mtu", json!("much")), "w1", 6),
@@ -379,4 +379,23 @@ fn gc_removes_what_no_valid_attachment_holds_and_keeps_the_rest() {
     bridge.config["cni.dev/valid-attachments"] = json!([]);
     bridge.call("GC", "", Path::new("")).ok();
     assert!(ports(&host).is_empty() && !store.join("10.1.0.2").exists());
+}
+
+#[test]
+fn ip_masq_gives_what_leaves_the_network_the_hosts_address() {
+    let host = TestHost::new().unwrap();
+    let world = host.add_uplink(1500, "192.0.2.10/24".parse().unwrap()).unwrap();
+    let web = host.add_pod("web").unwrap();
+    let mut config = bridge_config(&host, "1.0.0");
+    config["ipMasq"] = json!(true);
+    ours(&host, "bridge", config).call("ADD", "w1", web.path()).ok();
+    let server = world.netns().run(|| {
+        let address = ["address", "add", "192.0.2.1/24", "dev", podnet_testkit::UPLINK];
+        assert!(std::process::Command::new("ip").args(address).status().unwrap().success());
+        std::net::TcpListener::bind("192.0.2.1:80").unwrap()
+    });
+    let server = server.unwrap();
+    let asked = web.netns().run(|| std::net::TcpStream::connect("192.0.2.1:80").map(drop));
+    asked.unwrap().unwrap();
+    assert_eq!(server.accept().unwrap().1.ip().to_string(), "192.0.2.10");
 }

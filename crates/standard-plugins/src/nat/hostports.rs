@@ -9,7 +9,7 @@ use podnet_netutil::{Family, NamedLock};
 
 use super::elements::{family_of, hairpin};
 use super::layout::{TABLE, hairpins, host_ports};
-use super::{HostPort, NatTable, Published, listeners, stale};
+use super::{HostPort, NatTable, Published, Publishing, listeners, stale};
 use crate::error::Error;
 use crate::label::Label;
 
@@ -42,15 +42,31 @@ impl NatTable {
         ips: &[IpAddr],
         ports: &[HostPort],
     ) -> Result<(), Error> {
+        self.publish_as(label, ips, ports, Publishing::default()).await
+    }
+
+    /// As [`NatTable::publish`], with a choice of what is refused and translated.
+    ///
+    /// # Errors
+    /// Those of [`NatTable::publish`].
+    pub async fn publish_as(
+        &self,
+        label: &Label,
+        ips: &[IpAddr],
+        ports: &[HostPort],
+        publishing: Publishing,
+    ) -> Result<(), Error> {
         let label = label_text(label)?;
         let wanted = expand(&label, ips, ports)?;
         let _turn = self.turn().await?;
         let mut outcome = Ok(());
         for _ in 0..ATTEMPTS {
             let present = self.present().await?;
-            let change = Change::between(&present, &label, &wanted);
+            let change = Change::between(&present, &label, &wanted, publishing);
             refuse_conflicts(&label, &present.ports, &change.added)?;
-            listeners::refuse_conflicts(&change.added)?;
+            if publishing.refuse_listeners {
+                listeners::refuse_conflicts(&change.added)?;
+            }
             outcome = self.carry_out(present, &change).await;
             match &outcome {
                 // Somebody without the lock changed the elements: whose they are now shows when they are read again.
@@ -67,6 +83,22 @@ impl NatTable {
         outcome
     }
 
+    /// What [`NatTable::publish_as`] would change, one line each. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::HostPortTwice`], [`Error::HostPortUnusable`], [`Error::LabelTooLong`] for what is asked; [`Error::Net`].
+    pub async fn unpublished(
+        &self,
+        label: &Label,
+        ips: &[IpAddr],
+        ports: &[HostPort],
+        publishing: Publishing,
+    ) -> Result<Vec<String>, Error> {
+        let label = label_text(label)?;
+        let wanted = expand(&label, ips, ports)?;
+        Ok(Change::between(&self.present().await?, &label, &wanted, publishing).lines())
+    }
+
     /// Removes all host ports of a pod. None, or no table, is success.
     ///
     /// # Errors
@@ -76,7 +108,7 @@ impl NatTable {
         let mut outcome = Ok(());
         for _ in 0..ATTEMPTS {
             let present = self.present().await?;
-            let change = Change::between(&present, &label, &[]);
+            let change = Change::between(&present, &label, &[], Publishing::default());
             outcome = self.carry_out(present, &change).await;
             match &outcome {
                 Err(Error::Net(error)) if error.is_gone() => {}
@@ -225,7 +257,12 @@ struct Change {
 }
 
 impl Change {
-    fn between(present: &Present, label: &str, wanted: &[Published]) -> Self {
+    fn between(
+        present: &Present,
+        label: &str,
+        wanted: &[Published],
+        publishing: Publishing,
+    ) -> Self {
         let own: HashSet<Element> = present
             .ports
             .iter()
@@ -238,8 +275,9 @@ impl Change {
         let removed = removed.filter(|port| !stays.contains(&port.element())).cloned().collect();
         let mut change =
             Self { added, removed, hairpins_added: Vec::new(), hairpins_removed: Vec::new() };
+        let to_themselves = if publishing.hairpin { wanted } else { &[] };
         for (family, elements) in &present.hairpins {
-            change.hairpins(*family, elements, label, wanted);
+            change.hairpins(*family, elements, label, to_themselves);
         }
         change
     }
@@ -256,6 +294,16 @@ impl Change {
         self.hairpins_removed.extend(stale.map(|element| (family, element.clone())));
         let added = wanted.iter().filter(|wanted| !present.contains(wanted));
         self.hairpins_added.extend(added.map(|element| (family, element.clone())));
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let added = self.added.iter().map(|port| format!("host port {port} is not published"));
+        let removed = self.removed.iter().map(|port| format!("host port {port} is published"));
+        let sets = self.hairpins_added.iter().chain(&self.hairpins_removed);
+        let sets = sets.map(|(family, _)| {
+            format!("set {} is not in order: the pod cannot reach itself", hairpins(*family))
+        });
+        added.chain(removed).chain(sets).collect()
     }
 
     fn transaction(&self) -> Transaction {

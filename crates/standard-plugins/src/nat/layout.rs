@@ -99,7 +99,9 @@ pub(super) fn chains(network: &NatNetwork) -> Vec<Chain> {
         hairpin_chain(),
     ];
     chains.extend(guard(network));
-    chains.push(masquerade(network));
+    chains.extend(loopback_clients(network));
+    // Of several that use one network, only those that know of masquerading say what is masqueraded.
+    chains.extend(network.masquerade.then(|| masquerade(network)));
     chains.extend(dedup(network));
     chains
 }
@@ -197,17 +199,13 @@ fn guard(network: &NatNetwork) -> Option<Chain> {
 }
 
 fn masquerade(network: &NatNetwork) -> Chain {
-    let mut rules = Vec::from_iter(from_loopback(network));
-    if network.masquerade {
-        for family in [Family::V4, Family::V6] {
-            rules.extend(masquerade_of(network, family));
-        }
-    }
+    let rules = [Family::V4, Family::V6].map(|family| masquerade_of(network, family));
     let name = format!("masquerade-{}", network.name);
-    nat_chain(name, Hook::Postrouting, SOURCE_TRANSLATION, rules)
+    nat_chain(name, Hook::Postrouting, SOURCE_TRANSLATION, rules.concat())
 }
 
-fn from_loopback(network: &NatNetwork) -> Option<Rule> {
+/// A pod cannot answer to 127.0.0.1.
+fn loopback_clients(network: &NatNetwork) -> Option<Chain> {
     let loopback = loopback().filter(|_| has(network, Family::V4))?;
     let bridge = network.bridge.as_str();
     let rule = Rule::new()
@@ -215,8 +213,10 @@ fn from_loopback(network: &NatNetwork) -> Option<Rule> {
         .from_network(loopback)
         .to_interface(bridge)
         .of_translated_destination()
-        .masquerade();
-    Some(rule.comment(format!("{loopback} to host ports by {bridge}: masquerade")))
+        .masquerade()
+        .comment(format!("{loopback} to host ports by {bridge}: masquerade"));
+    let name = format!("loopback-{}", network.name);
+    Some(nat_chain(name, Hook::Postrouting, SOURCE_TRANSLATION, vec![rule]))
 }
 
 /// First the destinations that are left alone, then the pods' networks; nothing where all destinations are left alone.

@@ -33,7 +33,6 @@ fn what_is_left_alone_comes_before_what_is_masqueraded() {
     assert_eq!(
         comments(&network(), "masquerade-kubenet"),
         [
-            "127.0.0.0/8 to host ports by cbr0: masquerade",
             "to 10.0.0.0/8: keep the source",
             "10.9.0.0/24 to elsewhere than cbr0: masquerade",
             "fd00:9::/64 to elsewhere than cbr0: masquerade",
@@ -46,13 +45,18 @@ fn a_family_whose_destinations_are_all_left_alone_is_not_masqueraded() {
     let everything = NatNetwork { non_masquerade: vec!["0.0.0.0/0".parse().unwrap()], ..network() };
     assert_eq!(
         comments(&everything, "masquerade-kubenet"),
-        [
-            "127.0.0.0/8 to host ports by cbr0: masquerade",
-            "fd00:9::/64 to elsewhere than cbr0: masquerade",
-        ]
+        ["fd00:9::/64 to elsewhere than cbr0: masquerade"]
     );
+}
+
+#[test]
+fn who_does_not_masquerade_leaves_the_chain_to_those_who_do() {
     let off = NatNetwork { masquerade: false, ..network() };
-    assert_eq!(comments(&off, "masquerade-kubenet").len(), 1);
+    assert!(chains(&off).iter().all(|chain| chain.name != "masquerade-kubenet"));
+    assert_eq!(
+        comments(&off, "loopback-kubenet"),
+        ["127.0.0.0/8 to host ports by cbr0: masquerade"]
+    );
 }
 
 #[test]

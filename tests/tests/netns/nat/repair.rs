@@ -66,7 +66,7 @@ fn mended_rules_leave_host_ports_alone() {
         ]
     );
     assert!(tcp(stage.world.netns(), at(HOST, 80)).is_ok());
-    let other = NatNetwork { masquerade: false, ..network() };
+    let other = NatNetwork { non_masquerade: Vec::new(), ..network() };
     let changed = ["chain inet podnet masquerade-kubenet has other rules than it needs"];
     assert_eq!(stage.missing(&other), changed);
 }

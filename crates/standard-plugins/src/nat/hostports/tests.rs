@@ -4,6 +4,7 @@ use super::*;
 use crate::nat::Protocol;
 
 const LABEL: &str = "podnet:kubenet/a1/eth0";
+const EVERYTHING: Publishing = Publishing { refuse_listeners: true, hairpin: true };
 
 fn port(host_ip: Option<&str>, host_port: u16, container_port: u16) -> HostPort {
     let host_ip = host_ip.map(|ip| ip.parse().unwrap());
@@ -72,7 +73,7 @@ fn what_another_pod_has_is_refused_with_its_container() {
 fn a_repeated_list_changes_nothing() {
     let ports = expand(LABEL, &ips(&["10.1.0.2"]), &[port(None, 80, 80)]).unwrap();
     let present = present(&ports, &[("10.1.0.2", LABEL)]);
-    assert!(Change::between(&present, LABEL, &ports).transaction().is_empty());
+    assert!(Change::between(&present, LABEL, &ports, EVERYTHING).transaction().is_empty());
 }
 
 #[test]
@@ -80,7 +81,8 @@ fn a_changed_list_removes_and_adds_what_differs() {
     let pod = ips(&["10.1.0.2"]);
     let before = expand(LABEL, &pod, &[port(None, 80, 80), port(None, 81, 81)]).unwrap();
     let wanted = expand(LABEL, &pod, &[port(None, 80, 8080), port(None, 81, 81)]).unwrap();
-    let change = Change::between(&present(&before, &[("10.1.0.2", LABEL)]), LABEL, &wanted);
+    let change =
+        Change::between(&present(&before, &[("10.1.0.2", LABEL)]), LABEL, &wanted, EVERYTHING);
     assert_eq!((change.removed, change.added), (vec![before[0].clone()], vec![wanted[0].clone()]));
     assert!(change.hairpins_added.is_empty() && change.hairpins_removed.is_empty());
 }
@@ -88,12 +90,26 @@ fn a_changed_list_removes_and_adds_what_differs() {
 #[test]
 fn an_address_left_by_a_pod_before_gets_the_new_pods_name() {
     let wanted = expand(LABEL, &ips(&["10.1.0.2"]), &[port(None, 80, 80)]).unwrap();
-    let change = Change::between(&present(&[], &[("10.1.0.2", "old")]), LABEL, &wanted);
+    let change = Change::between(&present(&[], &[("10.1.0.2", "old")]), LABEL, &wanted, EVERYTHING);
     let comments = |elements: &[(Family, Element)]| -> Vec<Option<String>> {
         elements.iter().map(|(_, element)| element.comment.clone()).collect()
     };
     assert_eq!(comments(&change.hairpins_removed), [Some("old".to_owned())]);
     assert_eq!(comments(&change.hairpins_added), [Some(LABEL.to_owned())]);
+}
+
+#[test]
+fn what_would_change_is_said_and_a_pod_need_not_reach_itself() {
+    let wanted = expand(LABEL, &ips(&["10.1.0.2"]), &[port(None, 80, 80)]).unwrap();
+    let lines = |present: &Present, hairpin: bool| {
+        let publishing = Publishing { hairpin, ..EVERYTHING };
+        Change::between(present, LABEL, &wanted, publishing).lines()
+    };
+    let all = present(&wanted, &[("10.1.0.2", LABEL)]);
+    assert!(lines(&all, true).is_empty());
+    assert!(lines(&present(&wanted, &[]), false).is_empty());
+    assert_eq!(lines(&present(&[], &[]), false), ["host port 80/tcp is not published"]);
+    assert_eq!(lines(&present(&[], &[]), true).len(), 2);
 }
 
 #[test]
@@ -103,9 +119,9 @@ fn a_change_that_was_carried_out_is_not_asked_for_again() {
     let wanted = expand(LABEL, &pod, &[port(None, 80, 8080)]).unwrap();
     let mut present = present(&before, &[("10.1.0.2", "old")]);
     for wanted in [wanted.as_slice(), &[]] {
-        let change = Change::between(&present, LABEL, wanted);
+        let change = Change::between(&present, LABEL, wanted, EVERYTHING);
         present.apply(&change);
-        assert!(Change::between(&present, LABEL, wanted).transaction().is_empty());
+        assert!(Change::between(&present, LABEL, wanted, EVERYTHING).transaction().is_empty());
     }
     assert!(present.ports.is_empty() && present.hairpins.iter().all(|(_, pods)| pods.is_empty()));
 }
