@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::RwLockReadGuard;
+use tokio::sync::{OnceCell, RwLockReadGuard};
 
 use crate::attachment;
 use crate::audit;
@@ -54,6 +54,8 @@ pub struct Kubenet {
     pod_cidrs: RwLock<Option<PodCidrs>>,
     /// The pod CIDRs by which the set-ups under way give addresses.
     in_force: tokio::sync::RwLock<Option<PodCidrs>>,
+    /// Whether this process has looked for pods that are gone, which it does before its first set-up.
+    reconciled: OnceCell<()>,
     /// What one call of the CNI program asks for; none in a process that serves a runtime.
     call: Option<CallConfig>,
 }
@@ -68,6 +70,7 @@ impl Kubenet {
             node: OnceLock::new(),
             pod_cidrs: RwLock::new(None),
             in_force: tokio::sync::RwLock::new(None),
+            reconciled: OnceCell::new(),
             call: None,
         }
     }
@@ -184,10 +187,19 @@ impl Kubenet {
             // Before anything is touched.
             Netns::open_other(netns)?;
             let promise = Promise::of(sandbox)?;
+            self.reconciled.get_or_init(|| self.reconcile(&cidrs)).await;
             self.attach_by(sandbox, &promise, &cidrs).await
         };
         let attached = attached.await.map_err(|error| PluginError::set_up(sandbox, error))?;
         Ok(attached.status)
+    }
+
+    /// Collects what an earlier process, or the time before a reboot, left of pods that are gone. A set-up does without.
+    async fn reconcile(&self, cidrs: &PodCidrs) {
+        match self.collect_dead(cidrs).await {
+            Ok(collected) => collected.left.iter().for_each(|line| tracing::warn!("left: {line}")),
+            Err(error) => tracing::warn!("cannot collect what pods that are gone left: {error}"),
+        }
     }
 
     /// Attaches a pod while the pod CIDRs are in force ([`enter`](Self::enter)).

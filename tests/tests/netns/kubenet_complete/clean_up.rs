@@ -146,6 +146,29 @@ fn a_full_range_is_freed_of_pods_that_are_gone() {
 }
 
 #[test]
+fn the_first_set_up_of_a_process_collects_what_earlier_pods_left() {
+    for_each_choice("the_first_set_up", |bed| {
+        let (web, dead) = (bed.host.add_pod("web").unwrap(), bed.host.add_pod("dead").unwrap());
+        bed.host
+            .run(async || {
+                let pod =
+                    sandbox("d1", &dead).with_annotation("kubernetes.io/egress-bandwidth", "10M");
+                set_up(&bed.start(&Settings::default()).await, &pod).await;
+                inside(dead.netns(), || run("ip", "link delete eth0"));
+                let kubenet = bed.start(&Settings::default()).await;
+                assert!(
+                    output("ip", "link show").contains("pifb"),
+                    "a start alone changes nothing"
+                );
+                set_up(&kubenet, &sandbox("w1", &web)).await;
+                assert!(!output("ip", "link show").contains("pifb"));
+                assert_eq!(kubenet.pods().await.unwrap().len(), 1);
+            })
+            .unwrap();
+    });
+}
+
+#[test]
 fn a_node_moves_between_built_in_and_installed_plugins_with_pods_running() {
     let name = "a_node_moves_between_built_in_and_installed_plugins_with_pods_running";
     let Some(bridge) = podnet_tests::programs::peer("bridge", name) else { return };
