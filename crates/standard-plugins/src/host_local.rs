@@ -47,8 +47,9 @@ pub use allocate::AllocationError;
 pub use range::RangeError;
 pub use reserved::{Reservation, lock_store, reservations, reserved_addresses};
 
-/// How long a request waits for a store, unless told otherwise.
-const WAIT: Duration = Duration::from_secs(5);
+/// How long a request waits for a store, unless told otherwise: with many at once on a busy machine the last one's turn
+/// comes late, and whoever waits is told who has the lock.
+const WAIT: Duration = Duration::from_secs(15);
 
 /// host-local, with what it remembers of every store that it has worked on.
 ///
@@ -67,7 +68,7 @@ impl Default for HostLocal {
 }
 
 impl HostLocal {
-    /// One that remembers nothing yet and waits at most 5 s for a store.
+    /// One that remembers nothing yet and waits at most 15 s for a store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -92,7 +92,7 @@ fn reservation(store: &Path, address: IpAddr) -> Option<Reservation> {
 /// The directory is made where it is missing. Must run in a tokio runtime.
 ///
 /// # Errors
-/// [`Error::Lock`] when others use the store for 5 s on end; [`Error::Store`] when it cannot be made.
+/// [`Error::Lock`] when others use the store for 15 s on end; [`Error::Store`] when it cannot be made.
 pub async fn lock_store(store: &Path) -> Result<FileLock, Error> {
     match lock_or_make(store, Duration::ZERO) {
         Err(Error::Lock(LockError::Held { .. })) => {}
