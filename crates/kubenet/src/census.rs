@@ -14,6 +14,7 @@ use crate::bridge::label_of;
 use crate::error::Error;
 use crate::node::Node;
 use crate::plugin::{BRIDGE, NETWORK, POD_INTERFACE};
+use crate::promise::noted_host_end;
 
 /// The traces, by the sandbox's id.
 pub(crate) struct Census {
@@ -56,7 +57,7 @@ impl Census {
         let has_strangers = links
             .iter()
             .filter(is_port)
-            .any(|link| link.kind == "veth" && link.alias.is_none() && !link.condemned);
+            .any(|link| link.kind == "veth" && label_of(link).is_none() && !link.condemned);
         let mut census = Self { bridge, links: Vec::new(), pods: BTreeMap::new(), has_strangers };
         for link in &links {
             census.count_link(link);
@@ -107,6 +108,17 @@ impl Census {
 
     /// Whether the kernel shows that a pod lives, or may live because it was attached by a program that sets no labels.
     pub(crate) fn lives(&self, traces: &Traces) -> bool {
-        traces.host_end.is_some() || (self.has_strangers && traces.record.is_none())
+        traces.host_end.is_some() || (self.has_strangers && self.may_be_a_stranger(traces))
+    }
+
+    /// A runtime notes what it attached by the Go programs in the same place and format, and the veth that it names bears
+    /// no label.
+    fn may_be_a_stranger(&self, traces: &Traces) -> bool {
+        let noted = traces.record.as_ref().and_then(|record| noted_host_end(record, BRIDGE));
+        noted.is_none_or(|name| {
+            self.links
+                .iter()
+                .any(|link| link.name == name && link.kind == "veth" && !link.condemned)
+        })
     }
 }

@@ -54,7 +54,9 @@ async fn add(request: &Request, options: Options, dir: &Path) -> Result<AddResul
     request.netns()?;
     let kubenet = open(options, dir).await?;
     // A node without such a service proxy works all the same.
-    drop(bridge_filter::enable());
+    for warning in bridge_filter::enable() {
+        tracing::warn!("{warning}");
+    }
     let entered = kubenet.enter().await;
     let (cidrs, _in_force) =
         entered.map_err(|reason| CniError::new(ErrorCode::INTERNAL, reason.to_string()))?;

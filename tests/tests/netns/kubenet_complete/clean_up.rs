@@ -169,6 +169,28 @@ fn the_first_set_up_of_a_process_collects_what_earlier_pods_left() {
 }
 
 #[test]
+fn a_pod_that_another_program_attached_and_a_runtime_noted_keeps_its_address() {
+    for_each_choice("a_pod_that_another_program_attached", |bed| {
+        let (web, other) = (bed.host.add_pod("web").unwrap(), bed.host.add_pod("other").unwrap());
+        bed.host
+            .run(async || {
+                let kubenet = bed.start(&Settings::default()).await;
+                let ip = set_up(&kubenet, &sandbox("w1", &web)).await.ip();
+                // As the Go bridge leaves it: without a label.
+                let host_end = kubenet.pods().await.unwrap().remove(0).host_end.unwrap();
+                run("ip", &format!("link set {host_end} alias foreign"));
+                set_up(&bed.start(&Settings::default()).await, &sandbox("o1", &other)).await;
+                assert!(kubenet.collect(None).await.unwrap().removed.is_empty());
+                let file = bed.host.networks_dir().join("kubenet").join(ip.to_string());
+                assert!(file.exists(), "a living pod's address was given back");
+                run("ip", &format!("link delete {host_end}"));
+                assert_eq!(kubenet.collect(None).await.unwrap().removed, ["w1"]);
+            })
+            .unwrap();
+    });
+}
+
+#[test]
 fn a_node_moves_between_built_in_and_installed_plugins_with_pods_running() {
     let name = "a_node_moves_between_built_in_and_installed_plugins_with_pods_running";
     let Some(bridge) = podnet_tests::programs::peer("bridge", name) else { return };
