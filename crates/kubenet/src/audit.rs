@@ -15,7 +15,7 @@ use crate::census::{Census, Traces};
 use crate::error::Error;
 use crate::node::Node;
 use crate::plugin::{BRIDGE, NETWORK, POD_INTERFACE};
-use crate::promise::Promise;
+use crate::promise::{Promise, rates};
 use crate::report::{Finding, PodReport};
 
 const COLLECT: &str = "`podnet gc` removes the rest";
@@ -144,10 +144,6 @@ async fn of_limits(
     host_end: &Link,
 ) -> Result<Option<String>, Error> {
     let found = shaping::limits_of(&node.host, &traces.label, host_end).await?;
-    let rates = |limits: &shaping::Limits| {
-        [&limits.to_pod, &limits.from_pod]
-            .map(|limit| limit.as_ref().map(|limit| limit.bits_per_second / 8))
-    };
     let (has, wants) = (rates(&found), rates(&promise.limits()));
     let say = |rate: Option<u64>| {
         rate.map_or_else(|| "none".to_owned(), |rate| format!("{} bit/s", rate.saturating_mul(8)))

@@ -17,7 +17,7 @@ use crate::census::{Census, Traces};
 use crate::error::Error;
 use crate::node::Node;
 use crate::plugin::{NETWORK, POD_INTERFACE};
-use crate::promise::Promise;
+use crate::promise::{Promise, rates};
 use crate::report::Collected;
 
 /// As host-local makes them.
@@ -126,10 +126,6 @@ async fn mend_pod(
             mended.push("published its host ports".to_owned());
         }
         let limits = promise.limits();
-        let rates = |limits: &shaping::Limits| {
-            [&limits.to_pod, &limits.from_pod]
-                .map(|limit| limit.as_ref().map(|limit| limit.bits_per_second / 8))
-        };
         let found = shaping::limits_of(&node.host, &traces.label, host_end).await?;
         shaping::shape(&node.host, &traces.label, host_end, &limits).await?;
         if rates(&found) != rates(&limits) {

@@ -87,6 +87,11 @@ impl Promise {
     }
 }
 
+/// Limits as they can be compared: the kernel counts bytes, and a burst is derived.
+pub(crate) fn rates(limits: &Limits) -> [Option<u64>; 2] {
+    [limits.to_pod, limits.from_pod].map(|limit| limit.map(|limit| limit.bits_per_second / 8))
+}
+
 /// A note of a pod's attachment.
 pub(crate) fn record(
     sandbox: &PodSandbox,
