@@ -54,7 +54,7 @@ impl Netlink {
         let mut message = AddressMessage::default();
         message.header.index = link.index;
         let request = RouteNetlinkMessage::GetAddress(message);
-        let answers = self.dump(&request, || format!("list addresses of {link}")).await?;
+        let answers = self.dump(request, || format!("list addresses of {link}")).await?;
         Ok(answers.iter().filter_map(|answer| address(answer, link.index)).collect())
     }
 

@@ -66,7 +66,7 @@ impl Netlink {
         message.header.interface_family = AddressFamily::Bridge;
         message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::Brvlan]));
         let request = RouteNetlinkMessage::GetLink(message);
-        let answers = self.dump(&request, || format!("list VLANs of bridge port {port}")).await?;
+        let answers = self.dump(request, || format!("list VLANs of bridge port {port}")).await?;
         let of_port = answers.iter().filter_map(|answer| match answer {
             RouteNetlinkMessage::NewLink(link) if link.header.index == port.index => Some(link),
             _ => None,

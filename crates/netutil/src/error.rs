@@ -132,22 +132,16 @@ pub enum RequestError {
         /// The kernel's own words (extended acknowledgement), where it gave any.
         text: Option<String>,
     },
-    /// The connection ended before the kernel acknowledged the request: whether it took effect is unknown.
-    #[error("the netlink connection ended before the kernel answered")]
-    ConnectionEnded,
     /// The listing kept changing while it was read.
     #[error("the kernel's list changed under each of {attempts} attempts to read it")]
     DumpInterrupted {
         /// How often it was read.
         attempts: u32,
     },
-    /// The kernel did not answer in time.
-    #[error("the kernel did not answer within {0} s")]
-    TimedOut(u64),
     /// Messages were lost because the socket's buffer overran.
     #[error("the netlink socket overran and lost messages")]
     Overrun,
-    /// The request contradicts itself and was not sent.
+    /// The request contradicts itself and was not sent, or the answer cannot be read.
     #[error("{0}")]
     Malformed(String),
     /// The kernel acknowledged the request and left out the object that was asked for.

@@ -7,7 +7,7 @@
 //! A process that is killed between the two names leaves a file whose name starts with [`TEMPORARY_PREFIX`]. Whoever
 //! owns the directory removes such files at a time when nobody can be writing, for instance under its lock.
 
-use std::fs::{self, File, FileType, Permissions};
+use std::fs::{self, DirEntry, File, FileType, Metadata, Permissions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -92,14 +92,33 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     // Looked at first, because merely opening a device can have an effect; and again once open, because it may have
     // been replaced in between.
     regular(path, fs::symlink_metadata(path).map_err(refused)?.file_type())?;
+    read_opened(path, limit).map(|(bytes, _)| bytes)
+}
+
+/// Reads a regular file of at most `limit` bytes that a listing of its directory has just found, as [`read_bounded`] does;
+/// what the listing says of its kind spares a look at it. Returns what the system says of the file, too.
+///
+/// # Errors
+/// As [`read_bounded`].
+pub fn read_listed(listed: &DirEntry, limit: u64) -> Result<(Vec<u8>, Metadata), FileError> {
+    let path = listed.path();
+    let kind = listed.file_type();
+    regular(&path, kind.map_err(|source| FileError::Read { path: path.clone(), source })?)?;
+    read_opened(&path, limit)
+}
+
+/// Reads a file that was regular a moment ago.
+fn read_opened(path: &Path, limit: u64) -> Result<(Vec<u8>, Metadata), FileError> {
+    let refused = |source| FileError::Read { path: path.to_owned(), source };
     let flags = OFlags::RDONLY | SAFE_OPEN;
     let file =
         File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|e| refused(e.into()))?);
-    regular(path, file.metadata().map_err(refused)?.file_type())?;
+    let metadata = file.metadata().map_err(refused)?;
+    regular(path, metadata.file_type())?;
     let mut bytes = Vec::new();
     let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(refused)?;
     if u64::try_from(read).is_ok_and(|read| read <= limit) {
-        Ok(bytes)
+        Ok((bytes, metadata))
     } else {
         Err(FileError::TooLarge { path: path.to_owned(), limit })
     }

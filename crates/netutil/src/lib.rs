@@ -5,8 +5,8 @@
 //!
 //! - every change is acknowledged by the kernel or is an error, every listing is whole, and a refusal keeps the
 //!   kernel's own words;
-//! - there is no guard for being in another namespace: code runs there on a thread that ends there, and a netlink
-//!   connection opened there stays there;
+//! - there is no guard for being in another namespace: code runs there on a thread that ends there (in a process of one
+//!   thread on that one, between two calls), and a netlink connection opened there stays there;
 //! - files are made whole or not at all, locks are `flock(2)` and every wait for one ends.
 //!
 //! No type of the rtnetlink family appears in a signature: it changes several times a year.

@@ -3,16 +3,19 @@
 use std::fmt;
 
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{
-    InfoBridge, InfoBridgePort, InfoData, InfoPortData, LinkAttribute, LinkExtentMask, LinkFlags,
-    LinkInfo, LinkMessage, State,
-};
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use rtnetlink::LinkUnspec;
 
 use crate::delete::CONDEMNED;
 use crate::error::Error;
 use crate::mac::MacAddr;
-use crate::netlink::Netlink;
+use crate::netfilter::attribute::{find, text, walk};
+use crate::netlink::{Answer, Netlink};
+
+const RTM_NEWLINK: u16 = 16;
+const HEADER_BYTES: usize = 16;
+/// `IF_OPER_UP`.
+const OPERATIONAL: u8 = 6;
 
 /// A network interface as the kernel describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,72 +81,78 @@ impl fmt::Display for Link {
 }
 
 impl Link {
-    fn from_message(message: &LinkMessage) -> Self {
-        let flags = message.header.flags;
-        let mut link = Link {
-            index: message.header.index,
+    /// A link without properties.
+    fn unknown(index: u32, flags: u32) -> Self {
+        let has = |flag| flags & flag != 0;
+        Self {
+            index,
             name: String::new(),
             kind: String::new(),
             mtu: 0,
             mac: None,
             master: None,
             alias: None,
-            up: flags.contains(LinkFlags::Up),
-            loopback: flags.contains(LinkFlags::Loopback),
-            point_to_point: flags.contains(LinkFlags::Pointopoint),
-            promiscuous: flags.contains(LinkFlags::Promisc),
-            all_multicast: flags.contains(LinkFlags::Allmulti),
+            up: has(flag::UP),
+            loopback: has(flag::LOOPBACK),
+            point_to_point: has(flag::POINT_TO_POINT),
+            promiscuous: has(flag::PROMISCUOUS),
+            all_multicast: has(flag::ALL_MULTICAST),
             tx_queue_len: 0,
             operational: false,
             peer: None,
             condemned: false,
             port: None,
             vlan_filtering: false,
-        };
-        message.attributes.iter().for_each(|attribute| link.take(attribute));
-        link
+        }
     }
 
-    fn take(&mut self, attribute: &LinkAttribute) {
-        match attribute {
-            LinkAttribute::IfName(name) => self.name.clone_from(name),
-            LinkAttribute::Mtu(mtu) => self.mtu = *mtu,
-            LinkAttribute::TxQueueLen(packets) => self.tx_queue_len = *packets,
-            LinkAttribute::Address(bytes) => self.mac = MacAddr::from_slice(bytes),
-            LinkAttribute::Controller(index) => self.master = Some(*index),
-            LinkAttribute::Link(index) => self.peer = Some(*index),
-            LinkAttribute::IfAlias(alias) => self.alias = Some(alias.clone()),
-            LinkAttribute::OperState(state) => self.operational = *state == State::Up,
-            LinkAttribute::Group(group) => self.condemned = *group == CONDEMNED,
-            LinkAttribute::LinkInfo(infos) => infos.iter().for_each(|info| self.take_info(info)),
+    /// Takes in one attribute of the kernel's description (`include/uapi/linux/if_link.h`, `IFLA_*`).
+    ///
+    /// The others, among them the parameters of both IP families, are most of the description; to decode them all takes
+    /// ten times as long as the kernel needs to write it.
+    fn take(&mut self, kind: u16, value: &[u8]) {
+        match kind {
+            1 => self.mac = MacAddr::from_slice(value),
+            3 => self.name = text(value),
+            4 => self.mtu = number(value).unwrap_or_default(),
+            5 => self.peer = number(value),
+            10 => self.master = number(value),
+            13 => self.tx_queue_len = number(value).unwrap_or_default(),
+            16 => self.operational = value.first() == Some(&OPERATIONAL),
+            18 => self.take_info(value),
+            20 => self.alias = Some(text(value)),
+            27 => self.condemned = number(value) == Some(CONDEMNED),
             _ => {}
         }
     }
 
-    fn take_info(&mut self, info: &LinkInfo) {
-        match info {
-            LinkInfo::Kind(kind) => self.kind = kind.to_string(),
-            LinkInfo::PortData(InfoPortData::BridgePort(data)) => {
-                self.port = Some(port_state(data));
-            }
-            LinkInfo::Data(InfoData::Bridge(data)) => {
-                self.vlan_filtering = data.contains(&InfoBridge::VlanFiltering(true));
-            }
-            _ => {}
+    /// Takes in what links of its kind have (`IFLA_INFO_*`, `IFLA_BR_*`, `IFLA_BRPORT_*`).
+    fn take_info(&mut self, info: &[u8]) {
+        let is_on =
+            |data, kind| find(data, kind).and_then(<[u8]>::first).is_some_and(|on| *on != 0);
+        self.kind = find(info, 1).map(text).unwrap_or_default();
+        if self.kind == "bridge" {
+            self.vlan_filtering = find(info, 2).is_some_and(|data| is_on(data, 7));
+        }
+        if find(info, 4).map(text).as_deref() == Some("bridge") {
+            self.port = find(info, 5)
+                .map(|data| PortState { hairpin: is_on(data, 4), isolated: is_on(data, 33) });
         }
     }
 }
 
-fn port_state(data: &[InfoBridgePort]) -> PortState {
-    let mut port = PortState::default();
-    for datum in data {
-        match datum {
-            InfoBridgePort::HairpinMode(on) => port.hairpin = *on,
-            InfoBridgePort::Isolated(on) => port.isolated = *on,
-            _ => {}
-        }
-    }
-    port
+/// The flags of a link that are asked for (`include/uapi/linux/if.h`, `IFF_*`).
+mod flag {
+    pub(super) const UP: u32 = 0x1;
+    pub(super) const LOOPBACK: u32 = 0x8;
+    pub(super) const POINT_TO_POINT: u32 = 0x10;
+    pub(super) const PROMISCUOUS: u32 = 0x100;
+    pub(super) const ALL_MULTICAST: u32 = 0x200;
+}
+
+/// A number in the machine's byte order, as routing netlink has them.
+fn number(value: &[u8]) -> Option<u32> {
+    value.first_chunk::<4>().copied().map(u32::from_ne_bytes)
 }
 
 impl Netlink {
@@ -257,7 +266,7 @@ impl Netlink {
     async fn dump_links(&self, mut message: LinkMessage) -> Result<Vec<Link>, Error> {
         message.attributes.push(without_statistics());
         let request = RouteNetlinkMessage::GetLink(message);
-        let answers = self.dump(&request, || "list interfaces".to_owned()).await?;
+        let answers = self.list(request, || "list interfaces".to_owned()).await?;
         Ok(answers.iter().filter_map(link).collect())
     }
 }
@@ -267,16 +276,20 @@ fn without_statistics() -> LinkAttribute {
     LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])
 }
 
-pub(crate) fn link(answer: &RouteNetlinkMessage) -> Option<Link> {
-    match answer {
-        RouteNetlinkMessage::NewLink(message) => Some(Link::from_message(message)),
-        _ => None,
+/// The link that a message describes, if it is one that does: a header (`struct ifinfomsg`), then attributes.
+pub(crate) fn link(answer: &Answer) -> Option<Link> {
+    let (header, attributes) = answer.payload.split_first_chunk::<HEADER_BYTES>()?;
+    let [_, _, _, _, i0, i1, i2, i3, f0, f1, f2, f3, ..] = *header;
+    if answer.kind != RTM_NEWLINK {
+        return None;
     }
+    let mut link =
+        Link::unknown(u32::from_ne_bytes([i0, i1, i2, i3]), u32::from_ne_bytes([f0, f1, f2, f3]));
+    walk(attributes).for_each(|(kind, value)| link.take(kind, value));
+    Some(link)
 }
 
 #[cfg(test)]
 pub(crate) fn link_for_tests(index: u32, name: &str, mtu: u32) -> Link {
-    let mut message = LinkUnspec::new_with_name(name).index(index).mtu(mtu).up().build();
-    message.header.index = index;
-    Link::from_message(&message)
+    Link { name: name.to_owned(), mtu, ..Link::unknown(index, flag::UP) }
 }

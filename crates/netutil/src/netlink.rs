@@ -1,28 +1,34 @@
 //! A netlink connection that belongs to one network namespace.
+//!
+//! rtnetlink gives the messages; its connection is not used. Its `execute()` hides acknowledgements and reads a closed
+//! connection as success. Here every change is acknowledged, every listing is whole, every refusal keeps the kernel's
+//! words.
 
+mod answer;
 pub(crate) mod ext_ack;
-mod request;
+mod socket;
 
-use std::sync::Arc;
-
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage};
 use netlink_packet_route::RouteNetlinkMessage;
-use rtnetlink::Handle;
-use rtnetlink::sys::AsyncSocket as _;
-use tokio::sync::Mutex;
+use rtnetlink::sys::protocols::NETLINK_ROUTE;
 
-use crate::error::Error;
+use crate::error::{Error, RequestError};
 use crate::netns::Netns;
+
+pub(crate) use answer::Answer;
+pub(crate) use socket::{Outcome, Socket};
 
 /// An open connection to the kernel's routing netlink in one network namespace.
 ///
 /// The connection stays in the namespace in which it was opened, whatever thread uses it. Cloning shares it; it is
 /// closed when the last clone is dropped. Its operations stand in the modules [`link`](crate::link),
 /// [`veth`](crate::veth), [`bridge`](crate::bridge), [`address`](crate::address) and [`route`](crate::route).
+///
+/// The kernel carries a request out before the call that sends it returns; so does every operation here, and what they
+/// await is their turn on the connection.
 #[derive(Clone, Debug)]
 pub struct Netlink {
-    handle: Handle,
-    /// The kernel makes one listing at a time on a socket and refuses a second with EBUSY.
-    listing: Arc<Mutex<()>>,
+    socket: Socket,
 }
 
 impl Netlink {
@@ -30,35 +36,16 @@ impl Netlink {
     ///
     /// # Errors
     /// [`Error::Socket`] when the system gives no socket.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime with I/O and time enabled, as every tokio socket does.
     pub fn open() -> Result<Self, Error> {
-        let (mut connection, handle, _) =
-            rtnetlink::new_connection_with_strict_check().map_err(Error::Socket)?;
-        connection.set_forward_ack(true);
-        connection.set_forward_done(true);
-        let socket = connection.socket_mut().socket_mut();
-        socket.set_ext_ack(true).map_err(Error::Socket)?;
-        // Keeps the refused request out of the error: only the kernel's words are of use.
-        socket.set_cap_ack(true).map_err(Error::Socket)?;
-        tokio::spawn(connection);
-        Ok(Self { handle, listing: Arc::default() })
+        Ok(Self { socket: Socket::open(NETLINK_ROUTE)?.with_strict_checks()? })
     }
 
-    /// Opens a connection in `netns`, by way of a thread that ends there.
+    /// Opens a connection in `netns`, by way of [`Netns::run`].
     ///
     /// # Errors
     /// [`Error::Netns`] when the namespace cannot be entered, [`Error::Socket`] when the system gives no socket.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime with I/O and time enabled.
     pub fn open_in(netns: &Netns) -> Result<Self, Error> {
-        let runtime = tokio::runtime::Handle::current();
-        netns.run(|| {
-            let _entered = runtime.enter();
-            Self::open()
-        })?
+        netns.run(Self::open)?
     }
 
     /// Makes a change, or asks for one object, and returns what the kernel sent before its acknowledgement.
@@ -67,20 +54,57 @@ impl Netlink {
         message: RouteNetlinkMessage,
         flags: u16,
         action: impl FnOnce() -> String,
-    ) -> Result<Vec<RouteNetlinkMessage>, Error> {
-        request::acknowledged(&self.handle, message, flags)
-            .await
-            .map_err(|source| Error::Netlink { action: action(), source })
+    ) -> Result<Vec<Answer>, Error> {
+        let message = encode(message, NLM_F_REQUEST | NLM_F_ACK | flags);
+        told(self.socket.request(&message).await, action)
+    }
+
+    /// Lists objects, as they come.
+    pub(crate) async fn list(
+        &self,
+        message: RouteNetlinkMessage,
+        action: impl FnOnce() -> String,
+    ) -> Result<Vec<Answer>, Error> {
+        told(self.socket.list(&encode(message, NLM_F_REQUEST | NLM_F_DUMP)).await, action)
     }
 
     /// Lists objects.
     pub(crate) async fn dump(
         &self,
-        message: &RouteNetlinkMessage,
-        action: impl FnOnce() -> String,
+        message: RouteNetlinkMessage,
+        action: impl Fn() -> String,
     ) -> Result<Vec<RouteNetlinkMessage>, Error> {
-        request::dump(&self.handle, &self.listing, message)
-            .await
-            .map_err(|source| Error::Netlink { action: action(), source })
+        let answers = self.list(message, &action).await?;
+        let decoded: Result<_, _> = answers.iter().map(Answer::decode).collect();
+        decoded.map_err(|source| Error::Netlink { action: action(), source })
     }
 }
+
+/// Says what was asked for and how much came back, which tells what an operation costs the kernel.
+fn told(
+    answers: Result<Vec<Answer>, RequestError>,
+    action: impl FnOnce() -> String,
+) -> Result<Vec<Answer>, Error> {
+    match answers {
+        Ok(answers) => {
+            tracing::trace!(answers = answers.len(), "{}", action());
+            Ok(answers)
+        }
+        Err(source) => {
+            tracing::trace!(answers = 1_usize, "{source}");
+            Err(Error::Netlink { action: action(), source })
+        }
+    }
+}
+
+fn encode(message: RouteNetlinkMessage, flags: u16) -> Vec<u8> {
+    let mut message = NetlinkMessage::from(message);
+    message.header.flags = flags;
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    bytes
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! Network namespaces: open by path, make persistent, run something in one.
 //!
 //! There is no guard that moves a thread into a namespace and back: code runs in another namespace on a thread that
-//! ends there, so no thread of a pool is ever found in the wrong one.
+//! ends there, so no thread of a pool is ever found in the wrong one. A process that has one thread only, such as a CNI
+//! program, spares the second: that one goes there and comes back, and nothing else can be found in the wrong place.
 
 mod kind;
 
@@ -14,6 +15,9 @@ use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::error::Error;
+
+/// The calling thread's own namespace.
+const OWN: &str = "/proc/thread-self/ns/net";
 
 /// An open network namespace, known by the path it was opened by.
 ///
@@ -43,7 +47,7 @@ impl Netns {
     /// [`Error::Netns`] as for [`Netns::open`], and when it is the thread's own.
     pub fn open_other(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let netns = Self::open(path)?;
-        if netns.is_same_as(&Self::current()?)? {
+        if netns.is_own()? {
             let reason = "it is the host's own network namespace: give the pod's";
             return Err(failed(
                 "open",
@@ -59,7 +63,7 @@ impl Netns {
     /// # Errors
     /// [`Error::Netns`] when `/proc` is not mounted.
     pub fn current() -> Result<Self, Error> {
-        Self::open("/proc/thread-self/ns/net")
+        Self::open(OWN)
     }
 
     /// Makes a new namespace and keeps it at `path`, as `ip netns add` does: it lives until [`Netns::remove`].
@@ -100,16 +104,18 @@ impl Netns {
         }
     }
 
-    /// Runs `work` in this namespace, on a thread that ends there.
+    /// Runs `work` in this namespace, on a thread that ends there; on this thread where the process has no other.
+    ///
+    /// A process whose only thread cannot come back is aborted: it would go on with the pod's network for the host's.
     ///
     /// # Errors
     /// [`Error::Netns`] when the namespace cannot be entered (without `CAP_SYS_ADMIN`) or no thread can be started.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
-        let entered = on_own_thread(|| {
-            move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))?;
-            Ok(work())
-        });
-        let entered = entered.and_then(|done: rustix::io::Result<T>| Ok(done?));
+        let entered = if is_only_thread() {
+            there_and_back(&self.file, work)
+        } else {
+            on_own_thread(|| enter(&self.file).map(|()| work())).and_then(|done| done)
+        };
         entered.map_err(|error| failed("enter", &self.path, error))
     }
 
@@ -121,6 +127,16 @@ impl Netns {
     /// [`Error::Netns`] when the system cannot tell.
     pub fn is_same_as(&self, other: &Netns) -> Result<bool, Error> {
         Ok(self.identity()? == other.identity()?)
+    }
+
+    /// Whether it is the calling thread's own namespace.
+    ///
+    /// # Errors
+    /// [`Error::Netns`] when the system cannot tell: `/proc` is not mounted.
+    pub fn is_own(&self) -> Result<bool, Error> {
+        let own = rustix::fs::stat(OWN);
+        let own = own.map_err(|errno| failed("look at", Path::new(OWN), errno.into()))?;
+        Ok(self.identity()? == (own.st_dev, own.st_ino))
     }
 
     fn identity(&self) -> Result<(u64, u64), Error> {
@@ -158,6 +174,34 @@ pub fn isolate_process() -> Result<(), Error> {
     kind::isolate().map_err(|(step, source)| Error::Isolation { step, source })
 }
 
+fn there_and_back<T>(there: &File, work: impl FnOnce() -> T) -> io::Result<T> {
+    // Comes back where the work panics, too.
+    let _back = Return(File::open(OWN)?);
+    enter(there)?;
+    Ok(work())
+}
+
+/// Brings the thread back to a namespace.
+struct Return(File);
+
+impl Drop for Return {
+    fn drop(&mut self) {
+        if enter(&self.0).is_err() {
+            std::process::abort();
+        }
+    }
+}
+
+fn enter(netns: &File) -> io::Result<()> {
+    Ok(move_into_link_name_space(netns.as_fd(), Some(LinkNameSpaceType::Network))?)
+}
+
+/// Whether this process has no thread but this one. A folder has a link of its own, one from its parent, and one from
+/// each folder in it: here a thread's.
+fn is_only_thread() -> bool {
+    rustix::fs::stat("/proc/self/task").is_ok_and(|folder| folder.st_nlink == 3)
+}
+
 /// A file of another kind is not even opened: opening a FIFO may block, and opening a device may do anything.
 fn open_namespace(path: &Path) -> io::Result<File> {
     let not_one = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a network namespace");
@@ -170,7 +214,7 @@ fn open_namespace(path: &Path) -> io::Result<File> {
 
 fn unshare_and_mount(path: &Path) -> rustix::io::Result<()> {
     kind::leave_network()?;
-    mount_bind("/proc/thread-self/ns/net", path)
+    mount_bind(OWN, path)
 }
 
 fn on_own_thread<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {

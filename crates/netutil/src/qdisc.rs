@@ -12,7 +12,7 @@ use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage};
 
 use crate::error::Error;
 use crate::link::Link;
-use crate::netlink::Netlink;
+use crate::netlink::{Answer, Netlink};
 
 pub use bucket::TokenBucket;
 
@@ -35,9 +35,15 @@ impl Netlink {
     /// [`Error::Netlink`].
     pub async fn root_qdisc(&self, link: &Link) -> Result<RootQdisc, Error> {
         let message = RouteNetlinkMessage::GetQueueDiscipline(at(link, TcHandle::ROOT));
+        let action = || format!("look up the qdisc of {link}");
         // Without the echo the kernel tells the answer to everybody but who asked.
-        match self.request(message, NLM_F_ECHO, || format!("look up the qdisc of {link}")).await {
-            Ok(answers) => Ok(answers.iter().find_map(root_qdisc).unwrap_or(RootQdisc::Default)),
+        match self.request(message, NLM_F_ECHO, action).await {
+            Ok(answers) => {
+                let decoded: Result<Vec<_>, _> = answers.iter().map(Answer::decode).collect();
+                let decoded =
+                    decoded.map_err(|source| Error::Netlink { action: action(), source })?;
+                Ok(decoded.iter().find_map(root_qdisc).unwrap_or(RootQdisc::Default))
+            }
             // Not ENODEV, which says that the link itself is gone.
             Err(error) if error.errno() == Some(rustix::io::Errno::NOENT) => Ok(RootQdisc::Default),
             Err(error) => Err(error),

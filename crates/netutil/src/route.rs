@@ -98,7 +98,7 @@ impl Netlink {
             let mut message = RouteMessage::default();
             message.header.address_family = family;
             let request = RouteNetlinkMessage::GetRoute(message);
-            let answers = self.dump(&request, || format!("list routes of {link}")).await?;
+            let answers = self.dump(request, || format!("list routes of {link}")).await?;
             routes.extend(answers.iter().filter_map(|answer| route(answer, link.index)));
         }
         Ok(routes)

@@ -42,48 +42,10 @@ impl Message {
     }
 }
 
-/// A message from the kernel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) kind: u16,
-    pub(crate) flags: u16,
-    pub(crate) sequence: u32,
-    /// What follows the netlink header.
-    pub(crate) payload: Vec<u8>,
-}
-
-impl Answer {
-    /// The messages of a datagram. One that is cut off ends the walk.
-    pub(crate) fn all(mut datagram: &[u8]) -> Vec<Self> {
-        let mut answers = Vec::new();
-        while let Some((answer, rest)) = Self::first(datagram) {
-            answers.push(answer);
-            datagram = rest;
-        }
-        answers
-    }
-
-    fn first(bytes: &[u8]) -> Option<(Self, &[u8])> {
-        let [l0, l1, l2, l3, k0, k1, f0, f1, s0, s1, s2, s3, ..] = bytes.first_chunk::<16>()?;
-        let length = usize::try_from(u32::from_ne_bytes([*l0, *l1, *l2, *l3])).ok()?;
-        let answer = Self {
-            kind: u16::from_ne_bytes([*k0, *k1]),
-            flags: u16::from_ne_bytes([*f0, *f1]),
-            sequence: u32::from_ne_bytes([*s0, *s1, *s2, *s3]),
-            payload: bytes.get(16..length)?.to_vec(),
-        };
-        Some((answer, bytes.get(length.next_multiple_of(4)..).unwrap_or_default()))
-    }
-
-    /// The attributes behind netfilter's header.
-    pub(crate) fn attributes(&self) -> &[u8] {
-        self.payload.get(4..).unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::netlink::Answer;
 
     #[test]
     fn a_message_is_read_back_from_its_bytes() {
@@ -93,12 +55,5 @@ mod tests {
         assert_eq!(answers.len(), 2);
         assert_eq!((answers[1].kind, answers[1].flags, answers[1].sequence), (0x0a03, 5, 77));
         assert_eq!(answers[1].attributes(), message.attributes.written().unwrap());
-    }
-
-    #[test]
-    fn a_message_that_is_cut_off_is_none() {
-        let bytes = Message::new(1, 0, 0, Attributes::new().number(1, 1)).encode(1).unwrap();
-        assert!(Answer::all(&bytes[..bytes.len() - 1]).is_empty());
-        assert!(Answer::all(&[0; 16]).is_empty());
     }
 }

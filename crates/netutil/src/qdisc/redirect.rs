@@ -45,7 +45,7 @@ impl Netlink {
     /// [`Error::Netlink`].
     pub async fn ingress_redirects(&self, link: &Link) -> Result<Vec<u32>, Error> {
         let message = RouteNetlinkMessage::GetTrafficFilter(at(link, INGRESS_HANDLE));
-        let answers = self.dump(&message, || format!("list the filters of {link}")).await?;
+        let answers = self.dump(message, || format!("list the filters of {link}")).await?;
         Ok(answers.iter().flat_map(redirects).collect())
     }
 
