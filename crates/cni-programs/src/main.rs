@@ -18,6 +18,11 @@ use podnet_standard_plugins::{BUILTIN_TYPES, BuiltinExec, Host};
 const PROGRAM: &str = "podnet-cni";
 /// Locks by which processes take turns; they may vanish at a reboot.
 const RUNTIME_DIR: &str = "/run/podnet";
+
+/// musl's own allocator gives memory back to the kernel and asks for it again dozens of times in a call.
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// Exit status of a call that names no plugin, as for every command's usage errors.
 const USAGE: u8 = 2;
 

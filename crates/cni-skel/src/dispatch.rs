@@ -67,7 +67,8 @@ fn introduce(plugin: &Plugin, mut stderr: impl Write) -> u8 {
 }
 
 fn print(answer: &Value, mut stdout: impl Write) -> io::Result<()> {
-    writeln!(stdout, "{answer:#}")?;
+    // In one piece: standard output by itself writes line by line.
+    stdout.write_all(format!("{answer:#}\n").as_bytes())?;
     stdout.flush()
 }
 

@@ -249,7 +249,8 @@ pub(crate) async fn node(
 
 async fn of_bridge(node: &Node, census: &Census, bridge: &Link) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
-    let seen = node.look().await?;
+    node.look_anew().await?;
+    let mtu = node.mtu().await?.get();
     if let Some(alias) = bridge.alias.as_ref().filter(|it| **it != mark(&node.networks_dir)) {
         let remedy = format!("use that one, or `ip link set {BRIDGE} alias \"\"` once it is gone");
         findings.push(Finding::new(BRIDGE, format!("it is kept by {alias}"), remedy));
@@ -257,8 +258,8 @@ async fn of_bridge(node: &Node, census: &Census, bridge: &Link) -> Result<Vec<Fi
     if !bridge.up {
         findings.push(Finding::new(BRIDGE, "it is disabled", MEND));
     }
-    if bridge.mtu != seen.mtu.get() {
-        let problem = format!("its MTU is {}, and should be {}", bridge.mtu, seen.mtu);
+    if bridge.mtu != mtu {
+        let problem = format!("its MTU is {}, and should be {mtu}", bridge.mtu);
         findings.push(Finding::new(BRIDGE, problem, MEND));
     }
     for port in census.links.iter().filter(|link| link.master == Some(bridge.index)) {

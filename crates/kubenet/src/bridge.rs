@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ipnetwork::IpNetwork;
 use podnet_netutil::sysctl::{self, Family};
-use podnet_netutil::{Link, MacAddr, Netlink, mtu};
+use podnet_netutil::{Link, MacAddr, Netlink};
 use podnet_plugin_api::{HairpinMode, Mtu, PodCidrs};
 use podnet_standard_plugins::Label;
 use podnet_standard_plugins::nat::{Dedup, NatNetwork};
@@ -14,25 +14,23 @@ use crate::error::Error;
 use crate::gateways::Gateways;
 use crate::node::Node;
 use crate::plugin::{BRIDGE, NETWORK};
+use crate::seen::Seen;
 
 /// What the kubelet takes where it cannot find an MTU.
 const FALLBACK_MTU: u32 = 1460;
 
 /// The MTU for cbr0 and the pods: the operator's, or that of the narrowest enabled normal interface.
-pub(crate) fn choose_mtu(links: &[Link], wanted: Option<Mtu>) -> Result<Mtu, Error> {
+pub(crate) fn choose_mtu(seen: &Seen, wanted: Option<Mtu>) -> Result<Mtu, Error> {
     if let Some(mtu) = wanted {
         return Ok(mtu);
     }
-    match mtu::narrowest(links, BRIDGE) {
-        Ok(narrowest) => {
-            tracing::debug!(interface = %narrowest, mtu = narrowest.mtu, "smallest MTU of the host");
-            Ok(Mtu::new(narrowest.mtu)?)
-        }
-        Err(error) => {
-            tracing::warn!("{error}; cbr0 gets an MTU of {FALLBACK_MTU}");
-            Ok(Mtu::new(FALLBACK_MTU)?)
-        }
+    if let Some(narrowest) = &seen.narrowest {
+        return Ok(Mtu::new(narrowest.mtu)?);
     }
+    tracing::warn!(
+        "no normal interface of the host is enabled; {BRIDGE} gets an MTU of {FALLBACK_MTU}"
+    );
+    Ok(Mtu::new(FALLBACK_MTU)?)
 }
 
 /// cbr0 as it is ready for a pod.
@@ -49,7 +47,7 @@ pub(crate) struct Prepared {
 /// For every pod anew, because others change it too; and not when kubenet starts: whoever only asks for a status,
 /// perhaps with another pod CIDR, must change nothing.
 pub(crate) async fn prepare(node: &Node, gateways: &Gateways<'_>) -> Result<Prepared, Error> {
-    let seen = node.look().await?;
+    let (seen, mtu) = (node.look().await?, node.mtu().await?.get());
     if let Some(port) = &seen.foreign_port {
         return Err(Error::ForeignPort { port: port.name.clone(), kind: kind_of(port) });
     }
@@ -63,10 +61,10 @@ pub(crate) async fn prepare(node: &Node, gateways: &Gateways<'_>) -> Result<Prep
     refuse_another_kind(&bridge)?;
     let mark = mark(&node.networks_dir);
     claim(netlink, &mut bridge, own_mac(gateways.cidrs), &mark).await?;
-    if bridge.mtu != seen.mtu.get() {
-        tracing::info!(from = bridge.mtu, to = seen.mtu.get(), "changing the MTU of cbr0");
-        netlink.set_link_mtu(bridge.index, seen.mtu.get()).await?;
-        bridge.mtu = seen.mtu.get();
+    if bridge.mtu != mtu {
+        tracing::info!(from = bridge.mtu, to = mtu, "changing the MTU of cbr0");
+        netlink.set_link_mtu(bridge.index, mtu).await?;
+        bridge.mtu = mtu;
     }
     if !bridge.up {
         refuse_router_advertisements()?;

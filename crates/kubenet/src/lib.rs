@@ -36,6 +36,7 @@
 pub mod plugin;
 pub mod options;
 mod node;
+mod seen;
 mod config;
 mod promise;
 mod pod;

@@ -1,13 +1,12 @@
 //! What kubenet has once it is initialised: the standard plugins over the host's network, and the choices for all pods.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use ipnetwork::IpNetwork;
 use podnet_cni_invoke::{ProcessExec, SearchPath};
 use podnet_cni_plugin::ResultCache;
 use podnet_cni_spec::PluginType;
-use podnet_netutil::{Link, Netlink, Port, bridge_filter};
+use podnet_netutil::{Netlink, Port, bridge_filter};
 use podnet_plugin_api::{HairpinMode, Mtu, Settings};
 use podnet_standard_plugins::nat::NatTable;
 use podnet_standard_plugins::{ChosenExec, Host, Label, PluginChoice};
@@ -16,12 +15,10 @@ use tokio::sync::Mutex;
 use crate::bridge;
 use crate::error::Error;
 use crate::options::KubenetOptions;
-use crate::plugin::BRIDGE;
+use crate::seen::Seen;
 
 /// The standard plugins that attach a pod.
 const PLUGINS: [&str; 3] = ["bridge", "host-local", "loopback"];
-/// How long what was seen of the host's interfaces holds. To list them takes as long as there are pods.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The node that kubenet serves.
 pub(crate) struct Node {
@@ -34,22 +31,14 @@ pub(crate) struct Node {
     pub(crate) non_masquerade: Vec<IpNetwork>,
     wanted_mtu: Option<Mtu>,
     seen: Mutex<Option<Seen>>,
-}
-
-/// What was seen of the host's interfaces.
-#[derive(Debug, Clone)]
-pub(crate) struct Seen {
-    at: Instant,
-    /// The MTU for cbr0 and new pods.
-    pub(crate) mtu: Mtu,
-    /// A port of cbr0 that is no pod's.
-    pub(crate) foreign_port: Option<Link>,
+    /// Where processes note for each other what they saw, if this is one that ends with its call.
+    notes: Option<PathBuf>,
 }
 
 impl Node {
     pub(crate) async fn open(options: &KubenetOptions, settings: &Settings) -> Result<Self, Error> {
         let node = Self::open_unseen(options, settings).await?;
-        node.look().await?;
+        node.look_anew().await?;
         for warning in bridge_filter::enable() {
             tracing::warn!("{warning}");
         }
@@ -71,8 +60,14 @@ impl Node {
             non_masquerade: settings.non_masquerade_cidrs.clone(),
             wanted_mtu: settings.mtu,
             seen: Mutex::default(),
+            notes: None,
             host,
         })
+    }
+
+    /// The same for one call, after which the process ends.
+    pub(crate) fn for_call(self, options: &KubenetOptions) -> Self {
+        Self { notes: Some(options.runtime_dir.clone()), ..self }
     }
 
     pub(crate) fn netlink(&self) -> &Netlink {
@@ -86,16 +81,33 @@ impl Node {
         port
     }
 
+    /// The MTU for cbr0 and new pods.
+    pub(crate) async fn mtu(&self) -> Result<Mtu, Error> {
+        bridge::choose_mtu(&self.look().await?, self.wanted_mtu)
+    }
+
     /// What there is to be seen of the host's interfaces, at most a second old.
     pub(crate) async fn look(&self) -> Result<Seen, Error> {
         let mut seen = self.seen.lock().await;
-        match &*seen {
-            Some(seen) if seen.at.elapsed() < LOOK_AGAIN => Ok(seen.clone()),
-            _ => {
-                let new = look(self.netlink(), self.wanted_mtu).await?;
-                Ok(seen.insert(new).clone())
-            }
+        if let Some(seen) = seen.as_ref().filter(|seen| seen.holds()) {
+            return Ok(seen.clone());
         }
+        if let Some(notes) = &self.notes
+            && let Some(noted) = Seen::noted(notes, self.netlink()).await?
+        {
+            return Ok(seen.insert(noted).clone());
+        }
+        let new = Seen::look(self.netlink()).await?;
+        if let Some(notes) = &self.notes {
+            new.note(notes);
+        }
+        Ok(seen.insert(new).clone())
+    }
+
+    /// What there is to be seen of the host's interfaces now.
+    pub(crate) async fn look_anew(&self) -> Result<Seen, Error> {
+        let new = Seen::look(self.netlink()).await?;
+        Ok(self.seen.lock().await.insert(new).clone())
     }
 
     /// Refuses a node that lacks a program which it is to run.
@@ -136,14 +148,4 @@ async fn choose(options: &KubenetOptions, host: &Host) -> Result<ChosenExec, Err
         tracing::warn!("no usable program {missing} is installed: podnet runs all plugins itself");
     }
     Ok(chosen(PluginChoice::Builtin))
-}
-
-async fn look(netlink: &Netlink, wanted_mtu: Option<Mtu>) -> Result<Seen, Error> {
-    let at = Instant::now();
-    let links = netlink.links().await?;
-    let mtu = bridge::choose_mtu(&links, wanted_mtu)?;
-    let bridge = links.iter().find(|link| link.name == BRIDGE).map(|bridge| bridge.index);
-    let is_port = |link: &&Link| bridge.is_some() && link.master == bridge;
-    let foreign_port = links.iter().filter(is_port).find(|link| link.kind != "veth").cloned();
-    Ok(Seen { at, mtu, foreign_port })
 }

@@ -83,7 +83,7 @@ impl Kubenet {
     ) -> Result<Self, Error> {
         let kubenet = Self { call: Some(call), ..Self::new(options) };
         let node = Node::open_unseen(&kubenet.options, settings).await?;
-        drop(kubenet.node.set(node));
+        drop(kubenet.node.set(node.for_call(&kubenet.options)));
         Ok(kubenet)
     }
 
@@ -171,7 +171,7 @@ impl Kubenet {
             return Err(not_ready(NotReadyReason::PluginsMissing, missing.to_string()));
         }
         let unusable = |error: Error| not_ready(NotReadyReason::HostNetwork, error.to_string());
-        let mtu = node.look().await.map_err(unusable)?.mtu;
+        let mtu = node.mtu().await.map_err(unusable)?;
         if cidrs.has_ipv6() && !mtu.carries_ipv6() {
             return Err(unusable(Error::MtuTooSmallForIpv6 { mtu }));
         }
@@ -230,7 +230,7 @@ impl Kubenet {
         cidrs: &PodCidrs,
     ) -> Result<SetUp, BoxError> {
         let prepared = self.prepare(cidrs).await?;
-        let mtu = self.node()?.look().await?.mtu;
+        let mtu = self.node()?.mtu().await?;
         let mut pod = self.pod(sandbox, mtu, Some(cidrs))?;
         if prepared.earlier.is_empty() {
             return pod.set_up(promise).await;
@@ -277,7 +277,7 @@ impl Kubenet {
     }
 
     async fn collect_dead(&self, cidrs: &PodCidrs) -> Result<Collected, Error> {
-        let bridge = self.bridge(self.node()?.look().await?.mtu, Some(cidrs))?;
+        let bridge = self.bridge(self.node()?.mtu().await?, Some(cidrs))?;
         let runtime_dir = &self.options.runtime_dir;
         let collected = mend::collect(self.node()?, &bridge, runtime_dir, &Doomed::Dead).await?;
         for id in &collected.removed {
@@ -325,7 +325,7 @@ impl Kubenet {
     /// [`Collected::left`].
     pub async fn collect(&self, keep: Option<&BTreeSet<String>>) -> Result<Collected, Error> {
         let (node, cidrs) = (self.node()?, self.pod_cidrs());
-        let bridge = self.bridge(node.look().await?.mtu, cidrs.as_ref())?;
+        let bridge = self.bridge(node.mtu().await?, cidrs.as_ref())?;
         let doomed = keep.map_or(Doomed::Dead, Doomed::AllBut);
         let runtime_dir = &self.options.runtime_dir;
         let mut collected = mend::collect(node, &bridge, runtime_dir, &doomed).await?;

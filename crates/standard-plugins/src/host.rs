@@ -86,7 +86,7 @@ impl Host {
 /// Opens the pod's namespace, which must be one and not the host's own.
 pub(crate) fn pod_netns(request: &Request) -> Result<Netns, Error> {
     let netns = Netns::open(request.netns()?)?;
-    if netns.is_same_as(&Netns::current()?)? {
+    if netns.is_own()? {
         return Err(Error::OwnNetns { path: netns.path().to_owned() });
     }
     Ok(netns)

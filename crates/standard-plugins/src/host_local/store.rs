@@ -1,7 +1,7 @@
 //! A network's addresses on disk, in the reference's format: a file for each address, named by it, under a lock.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, DirEntry};
 use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -207,7 +207,7 @@ impl<'a> Store<'a> {
                 remove_leftover(&entry.path());
             } else if let Some(position) =
                 address_in(&name).filter(|position| position.to_string() == name)
-                && self.read(position)
+                && self.read(position, &entry)
             {
                 present.insert(position);
             }
@@ -217,13 +217,22 @@ impl<'a> Store<'a> {
     }
 
     /// Takes the file of an address into the index; `false` if it has gone.
-    fn read(&mut self, position: Position) -> bool {
-        let path = self.path_of(position);
-        let Ok(metadata) = fs::symlink_metadata(&path) else { return false };
-        let file = FileStamp::new(&metadata);
-        if !self.index.knows(position, file) {
-            self.index.insert(position, read_record(&path), Some(file));
+    fn read(&mut self, position: Position, listed: &DirEntry) -> bool {
+        if self.index.record(position).is_some() {
+            let Ok(metadata) = listed.metadata() else { return false };
+            if self.index.knows(position, FileStamp::new(&metadata)) {
+                return true;
+            }
         }
+        let (record, file) = match files::read_listed(listed, RECORD_LIMIT) {
+            Ok((content, metadata)) => (parse(&content, listed), Some(FileStamp::new(&metadata))),
+            Err(error) if error.is_not_found() => return false,
+            Err(error) => {
+                warn!("{error}; its address counts as taken");
+                (Record::Foreign, None)
+            }
+        };
+        self.index.insert(position, record, file);
         true
     }
 
@@ -237,18 +246,13 @@ pub(super) fn address_in(text: &str) -> Option<Position> {
     text.trim().parse::<IpAddr>().ok().map(Position::from)
 }
 
-fn read_record(path: &Path) -> Record {
-    match files::read_bounded(path, RECORD_LIMIT).map(|content| Record::parse(&content)) {
-        Ok(Record::Foreign) => {
-            warn!("{} names no container; its address counts as taken", path.display());
-            Record::Foreign
-        }
-        Ok(record) => record,
-        Err(error) => {
-            warn!("{error}; its address counts as taken");
-            Record::Foreign
-        }
+fn parse(content: &[u8], listed: &DirEntry) -> Record {
+    let record = Record::parse(content);
+    if record == Record::Foreign {
+        let path = listed.path();
+        warn!("{} names no container; its address counts as taken", path.display());
     }
+    record
 }
 
 /// Makes the file of an address, in place of an empty one where there is one; `false` if it is somebody's.
