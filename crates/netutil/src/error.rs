@@ -106,6 +106,18 @@ impl Error {
         self.errno() == Some(Errno::EXIST)
     }
 
+    /// Whether a transaction was refused because somebody made another one since the generation it was meant for.
+    #[must_use]
+    pub fn is_overtaken(&self) -> bool {
+        self.errno() == Some(Errno::RESTART)
+    }
+
+    /// Whether it cannot be removed because something still uses it.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.errno() == Some(Errno::BUSY)
+    }
+
     /// Whether the thing to be changed or removed does not exist (any more).
     #[must_use]
     pub fn is_gone(&self) -> bool {

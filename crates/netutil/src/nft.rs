@@ -3,12 +3,14 @@
 //! What can be said is what pods need: tables, base chains, sets and maps of concatenated fields, rules, elements, each
 //! with a comment as `nft` prints it. Requests are data ([`Transaction`], [`Rule`]) until [`Nft::commit`].
 
+mod condition;
 mod listing;
 mod object;
 mod rule;
 mod transaction;
 mod userdata;
 
+pub use self::condition::{AddressKind, Condition, InterfaceMatch, Test};
 pub use self::listing::ListedRule;
 pub use self::object::{
     BaseChain, ChainKind, Collection, Element, Field, Hook, Table, TableFamily, push_address,
@@ -95,6 +97,8 @@ impl Verb {
     const GET_RULE: Self = Self(7);
     const DELETE_RULE: Self = Self(8);
     const NEW_SET: Self = Self(9);
+    const GET_SET: Self = Self(10);
+    const DELETE_SET: Self = Self(11);
     const NEW_ELEMENT: Self = Self(12);
     const GET_ELEMENT: Self = Self(13);
     const DELETE_ELEMENT: Self = Self(14);

@@ -1,7 +1,9 @@
-//! Rules of ours in the FORWARD chain of the older iptables, which only its own program can change.
+//! Rules in the tables of the older iptables, which only its own program can change.
 //!
 //! The kernel has no netlink for it: the whole table is read, changed and written back by a private protocol and under
-//! the program's own lock. This is the one place that runs `iptables-legacy` and `ip6tables-legacy`.
+//! the program's own lock. This is the one place that runs `iptables-legacy`, `ip6tables-legacy` and their `-restore`.
+
+mod restore;
 
 use std::fs;
 use std::io;
@@ -11,6 +13,8 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::sysctl::Family;
+
+pub use self::restore::{chain_rules, edit};
 
 /// How long a run may take: the program waits 5 s for its lock.
 const RUN_LIMIT: Duration = Duration::from_secs(10);
@@ -53,6 +57,14 @@ pub enum XtablesError {
         /// What it said.
         words: String,
     },
+}
+
+impl XtablesError {
+    /// Whether there is no such program.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing { .. })
+    }
 }
 
 /// The rules of the FORWARD chain as the program prints them (`-P FORWARD DROP`, `-A FORWARD -i br0 -j ACCEPT`); none

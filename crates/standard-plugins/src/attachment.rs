@@ -4,9 +4,11 @@
 //! ADD undoes itself, an ADD after a crash mends what the dead one left, and DEL needs neither the namespace nor
 //! prevResult.
 
+mod attempt;
 mod gc;
 mod pod_check;
 mod pod_side;
+mod rules;
 
 use podnet_cni_invoke::Exec;
 use podnet_cni_spec::{AddResult, Interface, Request};
@@ -19,6 +21,7 @@ use crate::error::Error;
 use crate::host::{Host, pod_netns_if_left};
 use crate::label::Label;
 
+pub(crate) use attempt::Attempt;
 pub(crate) use gc::gc;
 pub(crate) use pod_check::{check_pod, missing, named, present, same_mac};
 pub(crate) use pod_side::{Families, kernel_route, open_pod};
@@ -27,7 +30,7 @@ pub(crate) use pod_side::{Families, kernel_route, open_pod};
 ///
 /// The alias is attached last: a host end without one belongs to an ADD that did not finish. One that is marked for
 /// deletion belongs to a DEL that did not.
-pub(crate) async fn clear_remains(host: &Host, label: &Label) -> Result<(), Error> {
+async fn clear_remains(host: &Host, label: &Label) -> Result<(), Error> {
     let Some(found) = host.netlink.link_by_name(&label.host_end()).await? else { return Ok(()) };
     match found.alias.as_deref() {
         None => Ok(host.deleter.delete(&found).await?),
@@ -46,11 +49,7 @@ pub(crate) async fn clear_remains(host: &Host, label: &Label) -> Result<(), Erro
 /// Gets addresses, a second time if a crashed ADD still holds some.
 ///
 /// That the pod has no such interface tells a crashed ADD from an attachment that another program made.
-pub(crate) async fn reserve(
-    ipam: &Ipam<'_>,
-    label: &Label,
-    netns: &Netns,
-) -> Result<AddResult, Error> {
+async fn reserve(ipam: &Ipam<'_>, label: &Label, netns: &Netns) -> Result<AddResult, Error> {
     let first = match ipam.add().await {
         Ok(addresses) => return Ok(addresses),
         Err(error) => error,
@@ -116,24 +115,16 @@ pub(crate) fn interface(name: &str, mac: Option<MacAddr>, mtu: u32) -> Interface
     }
 }
 
-/// Detaches a pod: deletes its veth pair, then gives its addresses back.
+/// Detaches a pod: deletes its veth pair and its rules, then gives its addresses back.
 pub(crate) async fn detach(host: &Host, exec: &dyn Exec, request: &Request) -> Result<(), Error> {
     let label = Label::of(request)?;
     let _lock = host.lock_if_possible(&label).await?;
     if !delete_host_end(host, &label).await? {
         delete_pod_end(host, exec, request, &label).await?;
     }
+    let rules = rules::remove(host, &request.config, &label).await;
     // Only now: what the configuration says of addresses must not keep the interface from being deleted.
-    Ipam::of(exec, request)?.del().await
-}
-
-/// Takes back what a failed ADD made. What failed first is what the caller hears.
-pub(crate) async fn undo(host: &Host, ipam: &Ipam<'_>, label: &Label, first: Error) -> Error {
-    let undo = async {
-        delete_host_end(host, label).await?;
-        ipam.del().await
-    };
-    undone(first, undo.await)
+    Ipam::of(exec, request)?.del().await.and(rules)
 }
 
 fn undone(first: Error, undo: Result<(), Error>) -> Error {

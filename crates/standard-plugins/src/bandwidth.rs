@@ -3,25 +3,22 @@
 //! Options, results and effects are those of the reference's plugin of the same name, by way of
 //! [`shaping`](crate::shaping). What differs: an ADD after a crash mends what the dead one left, a failed ADD undoes
 //! itself, DEL does not mind a configuration that is no longer valid, CHECK finds a missing redirect, GC exists, two
-//! interfaces of one container in one network have an ifb each, and a huge burst is not also a huge queue: with the
-//! kubelet's burst of 256 MiB the reference has a packet wait for minutes. It is that by which the reference's CHECK tells
-//! an attachment of ours from one of its own.
+//! interfaces of one container in one network have an ifb each, a burst holds a full packet at least, and one that lasts
+//! for more than four seconds is not also a queue: with the kubelet's 256 MiB the reference has a packet wait for minutes.
+//! With all others the reference's CHECK finds in an attachment of ours the values that it would have set.
 
+mod dead;
 mod host_end;
+mod ifbs;
 mod options;
 
 use podnet_cni_spec::{AddResult, Interface, NetworkName, Request, ValidAttachment};
 use podnet_netutil::Link;
-use sha2::{Digest, Sha512};
 
 use crate::error::Error;
 use crate::host::Host;
 use crate::label::Label;
-use crate::shaping::{Ifb, Limit, Limits, ifb_name, limits_by, shape_by};
-
-/// The reference's name for an ifb: this and twelve hexadecimal digits.
-const IFB_PREFIX: &str = "bwp";
-const IFB_DIGIT_PAIRS: usize = 6;
+use crate::shaping::{Ifb, Limit, Limits, limits_by, shape_by};
 
 /// Limits an attachment, and reports the ifb by which what the container sends is limited, if it is.
 ///
@@ -40,7 +37,7 @@ pub async fn add(host: &Host, request: &Request) -> Result<AddResult, Error> {
     let label = Label::of(request)?;
     let host_end = host_end::find(host, request, &result).await?;
     let _lock = host.lock(&label).await?;
-    let ifb = ifb_of(host, &label).await?;
+    let ifb = ifbs::of(host, &label, &host_end).await?;
     match shape_by(host, &ifb, &host_end, &limits).await {
         Ok(made) => {
             result.interfaces.extend(made.as_ref().map(described));
@@ -59,10 +56,7 @@ pub async fn add(host: &Host, request: &Request) -> Result<AddResult, Error> {
 pub async fn del(host: &Host, request: &Request) -> Result<(), Error> {
     let label = Label::of(request)?;
     let _lock = host.lock_if_possible(&label).await?;
-    for name in [reference_name(&label), ifb_name(&label)] {
-        Ifb { name, alias: label.alias() }.delete(host).await?;
-    }
-    Ok(())
+    ifbs::delete(host, &label).await
 }
 
 /// Verifies that the traffic passes buckets of the configured rates.
@@ -77,7 +71,7 @@ pub async fn check(host: &Host, request: &Request) -> Result<(), Error> {
     }
     let label = Label::of(request)?;
     let host_end = host_end::find(host, request, &attached).await?;
-    let ifb = ifb_of(host, &label).await?;
+    let ifb = ifbs::of(host, &label, &host_end).await?;
     let Limits { to_pod, from_pod } = limits_by(host, &ifb.name, &host_end).await?;
     same_rate("receives", wanted.to_pod, to_pod)?;
     same_rate("sends", wanted.from_pod, from_pod)
@@ -86,7 +80,8 @@ pub async fn check(host: &Host, request: &Request) -> Result<(), Error> {
 /// Deletes every ifb of this network whose attachment is not in the request's list of valid ones (CNI 1.1.0, section 2,
 /// GC). Nobody may add or delete an attachment of the network meanwhile.
 ///
-/// Ifbs are known by their labels; those of another program's making bear none.
+/// Ifbs are known by their labels. Those of the reference's making bear none; of them go those to which nothing is
+/// redirected any more, whatever the network.
 ///
 /// # Errors
 /// [`Error::NoValidAttachments`] without that list: a missing list is not an empty one. [`Error::Net`].
@@ -98,7 +93,12 @@ pub async fn gc(host: &Host, request: &Request) -> Result<(), Error> {
         tracing::info!(%link, "no valid attachment");
         host.deleter.delete(link).await?;
     }
-    Ok(())
+    dead::collect(host, links, |name| is_valid(name, &network, &valid)).await
+}
+
+/// Whether the reference would give this name to the ifb of a valid attachment.
+fn is_valid(name: &str, network: &NetworkName, valid: &[ValidAttachment]) -> bool {
+    valid.iter().any(|it| ifbs::reference_name(network, &it.container_id) == name)
 }
 
 fn is_invalid(link: &Link, network: &NetworkName, valid: &[ValidAttachment]) -> bool {
@@ -108,24 +108,6 @@ fn is_invalid(link: &Link, network: &NetworkName, valid: &[ValidAttachment]) -> 
             && attachment.interface == *label.interface()
     };
     link.kind == "ifb" && label.network() == network && !valid.iter().any(is_listed)
-}
-
-/// The ifb that an attachment has or is to have: by the reference's name, so that either program deletes what the other
-/// made, unless another interface of the container has that one.
-async fn ifb_of(host: &Host, label: &Label) -> Result<Ifb, Error> {
-    let (mut name, alias) = (reference_name(label), label.alias());
-    let found = host.netlink.link_by_name(&name).await?;
-    if found.and_then(|found| found.alias).is_some_and(|taken| taken != alias) {
-        name = ifb_name(label);
-    }
-    Ok(Ifb { name, alias })
-}
-
-/// The name that the reference gives an ifb. It follows from network and container and not from the interface.
-fn reference_name(label: &Label) -> String {
-    let hash = Sha512::digest(format!("{}{}", label.network(), label.container_id()));
-    let digits = hash.iter().take(IFB_DIGIT_PAIRS).map(|byte| format!("{byte:02x}"));
-    std::iter::once(IFB_PREFIX.to_owned()).chain(digits).collect()
 }
 
 fn described(ifb: &Link) -> Interface {
@@ -163,20 +145,5 @@ fn same_rate(does: &str, wanted: Option<Limit>, now: Option<Limit>) -> Result<()
             now.bits_per_second, wanted.bits_per_second
         ))),
         None => Err(Error::CheckFailed(format!("what the container {does} is not limited"))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_name_is_the_references() {
-        // As the Go program 1.1.1 named it.
-        let label = |interface: &str| {
-            Label::new("net".parse().unwrap(), "c1".parse().unwrap(), interface.parse().unwrap())
-        };
-        assert_eq!(reference_name(&label("eth0").unwrap()), "bwp623e1c388032");
-        assert_eq!(reference_name(&label("net1").unwrap()), "bwp623e1c388032");
     }
 }

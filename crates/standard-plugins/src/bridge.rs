@@ -5,8 +5,8 @@
 //! itself, an ADD after a crash mends what the dead one left, and DEL needs neither the namespace nor prevResult.
 
 mod check;
+mod forwarding;
 mod host_side;
-mod masquerade;
 mod plan;
 mod pod_side;
 mod report;
@@ -16,10 +16,11 @@ use podnet_cni_invoke::Exec;
 use podnet_cni_spec::{AddResult, Request};
 use podnet_netutil::{Netns, Port, VethEnds, VethPair};
 
-use crate::attachment::{self, clear_remains, create_veth, reserve, undo};
+use crate::attachment::{self, Attempt, create_veth};
 use crate::delegate::Ipam;
 use crate::error::Error;
-use crate::host::{Host, pod_netns};
+use crate::host::Host;
+use crate::{masquerade, spoof_check};
 use plan::Plan;
 
 pub use check::check;
@@ -29,24 +30,17 @@ pub use check::check;
 /// Addresses come from the IPAM plugin that the configuration names, executed by `exec`.
 ///
 /// # Errors
-/// Before anything is touched: [`Error::Spec`], [`Error::Unsupported`], [`Error::InvalidOption`] for the
-/// configuration, [`Error::OwnNetns`] and [`Error::Net`] for the namespace, [`Error::AlreadyAttached`] when this
-/// attachment exists. Afterwards whatever the IPAM plugin or the kernel refused; by then everything is undone, or
-/// [`Error::UndoFailed`] holds both errors.
+/// Before anything is touched: [`Error::Spec`], [`Error::InvalidOption`] for the configuration, [`Error::OwnNetns`] and
+/// [`Error::Net`] for the namespace, [`Error::AlreadyAttached`] when this attachment exists. Afterwards whatever the IPAM
+/// plugin or the kernel refused; by then everything is undone, or [`Error::UndoFailed`] holds both errors.
 pub async fn add(host: &Host, exec: &dyn Exec, request: &Request) -> Result<AddResult, Error> {
     let plan = Plan::from_request(request)?;
-    let ipam = Ipam::of(exec, request)?;
-    let netns = pod_netns(request)?;
-    let _lock = host.lock(&plan.label).await?;
-    clear_remains(host, &plan.label).await?;
-    let addresses = reserve(&ipam, &plan.label, &netns).await?;
-    match attach(host, &plan, &netns, addresses).await {
-        Ok(result) => Ok(result),
-        Err(first) => Err(undo(host, &ipam, &plan.label, first).await),
-    }
+    let (attempt, addresses) = Attempt::begin(host, exec, request, &plan.label).await?;
+    let attached = attach(host, &plan, &attempt.netns, addresses).await;
+    attempt.end(attached).await
 }
 
-/// Detaches a pod: deletes its veth pair, then gives its addresses back.
+/// Detaches a pod: deletes its veth pair and its rules, then gives its addresses back.
 ///
 /// Succeeds when there is nothing (left) to detach. Works with the namespace gone and without prevResult.
 ///
@@ -57,9 +51,9 @@ pub async fn del(host: &Host, exec: &dyn Exec, request: &Request) -> Result<(), 
     attachment::detach(host, exec, request).await
 }
 
-/// Deletes every host end of this network whose attachment is not in the request's list of valid ones, then has the IPAM
-/// plugin do the same with its addresses (CNI 1.1.0, section 2, GC). Nobody may add or delete an attachment of the
-/// network meanwhile.
+/// Deletes every host end of this network whose attachment is not in the request's list of valid ones, and its rules, then
+/// has the IPAM plugin do the same with its addresses (CNI 1.1.0, section 2, GC). Nobody may add or delete an attachment of
+/// the network meanwhile.
 ///
 /// # Errors
 /// [`Error::NoValidAttachments`] without that list: a missing list is not an empty one. [`Error::Net`] or the IPAM
@@ -72,8 +66,7 @@ pub async fn gc(host: &Host, exec: &dyn Exec, request: &Request) -> Result<(), E
 /// (CNI 1.1.0, section 2, STATUS).
 ///
 /// # Errors
-/// [`Error::Spec`], [`Error::Unsupported`], [`Error::InvalidOption`] for the configuration; whatever the IPAM plugin
-/// returned.
+/// [`Error::Spec`], [`Error::InvalidOption`] for the configuration; whatever the IPAM plugin returned.
 pub async fn status(exec: &dyn Exec, request: &Request) -> Result<(), Error> {
     plan::check_options(&request.config)?;
     Ipam::of(exec, request)?.status().await
@@ -88,7 +81,6 @@ async fn attach(
     let addresses = host_side::with_gateways(plan, addresses);
     let bridge = host_side::ensure_bridge(&host.netlink, plan).await?;
     let gateway = host_side::ensure_gateway(&host.netlink, plan, &bridge, &addresses.ips).await?;
-    masquerade::ensure(host, plan, &addresses).await?;
     let pair = VethPair {
         host_name: &plan.label.host_end(),
         host_mac: plan.host_mac,
@@ -100,6 +92,13 @@ async fn attach(
     };
     let VethEnds { host: host_end, peer } = create_veth(host, &plan.label, &pair).await?;
     plan.vlans.join(&host.netlink, &host_end).await?;
+    if plan.check_mac {
+        spoof_check::ensure(host, &plan.label, &host_end.name, plan.pod_mac).await?;
+    }
+    if plan.masquerade && !addresses.ips.is_empty() {
+        forwarding::let_pass(host, plan, &addresses).await?;
+        masquerade::ensure(host, &plan.label, &addresses.ips).await?;
+    }
     // Before the pod's end is enabled and the carrier comes: IPv6 on a bridge port only floods the bridge.
     host.netlink.keep_without_ipv6(&host_end).await?;
     pod_side::configure(netns, plan, &peer, &addresses).await?;

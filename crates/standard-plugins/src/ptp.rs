@@ -13,10 +13,11 @@ use podnet_cni_invoke::Exec;
 use podnet_cni_spec::{AddResult, Interface, Request};
 use podnet_netutil::{Link, Netns, VethEnds, VethPair};
 
-use crate::attachment::{self, Families, clear_remains, create_veth, interface, reserve, undo};
+use crate::attachment::{self, Attempt, Families, create_veth, interface};
 use crate::delegate::Ipam;
 use crate::error::Error;
-use crate::host::{Host, pod_netns};
+use crate::host::Host;
+use crate::masquerade;
 use plan::Plan;
 
 pub use check::check;
@@ -29,24 +30,18 @@ const POD_INTERFACE: u32 = 1;
 /// Addresses come from the IPAM plugin that the configuration names, executed by `exec`.
 ///
 /// # Errors
-/// Before anything is touched: [`Error::Spec`], [`Error::Unsupported`], [`Error::InvalidOption`] for the
-/// configuration, [`Error::OwnNetns`] and [`Error::Net`] for the namespace, [`Error::AlreadyAttached`] when this
-/// attachment exists. Afterwards whatever the IPAM plugin or the kernel refused, or [`Error::NoGateway`] where the IPAM
-/// plugin gave none; by then everything is undone, or [`Error::UndoFailed`] holds both errors.
+/// Before anything is touched: [`Error::Spec`], [`Error::InvalidOption`] for the configuration, [`Error::OwnNetns`] and
+/// [`Error::Net`] for the namespace, [`Error::AlreadyAttached`] when this attachment exists. Afterwards whatever the IPAM
+/// plugin or the kernel refused, or [`Error::NoGateway`] where the IPAM plugin gave none; by then everything is undone, or
+/// [`Error::UndoFailed`] holds both errors.
 pub async fn add(host: &Host, exec: &dyn Exec, request: &Request) -> Result<AddResult, Error> {
     let plan = Plan::from_request(request)?;
-    let ipam = Ipam::of(exec, request)?;
-    let netns = pod_netns(request)?;
-    let _lock = host.lock(&plan.label).await?;
-    clear_remains(host, &plan.label).await?;
-    let addresses = reserve(&ipam, &plan.label, &netns).await?;
-    match attach(host, &plan, &netns, addresses).await {
-        Ok(result) => Ok(result),
-        Err(first) => Err(undo(host, &ipam, &plan.label, first).await),
-    }
+    let (attempt, addresses) = Attempt::begin(host, exec, request, &plan.label).await?;
+    let attached = attach(host, &plan, &attempt.netns, addresses).await;
+    attempt.end(attached).await
 }
 
-/// Detaches a pod: deletes its veth pair, then gives its addresses back.
+/// Detaches a pod: deletes its veth pair and its rules, then gives its addresses back.
 ///
 /// Succeeds when there is nothing (left) to detach. Works with the namespace gone and without prevResult.
 ///
@@ -57,8 +52,8 @@ pub async fn del(host: &Host, exec: &dyn Exec, request: &Request) -> Result<(), 
     attachment::detach(host, exec, request).await
 }
 
-/// Deletes every host end of this network whose attachment is not in the request's list of valid ones, then has the IPAM
-/// plugin do the same with its addresses (CNI 1.1.0, section 2, GC).
+/// Deletes every host end of this network whose attachment is not in the request's list of valid ones, and its rules, then
+/// has the IPAM plugin do the same with its addresses (CNI 1.1.0, section 2, GC).
 ///
 /// # Errors
 /// As for [`bridge::gc`](crate::bridge::gc).
@@ -70,8 +65,7 @@ pub async fn gc(host: &Host, exec: &dyn Exec, request: &Request) -> Result<(), E
 /// (CNI 1.1.0, section 2, STATUS).
 ///
 /// # Errors
-/// [`Error::Spec`], [`Error::Unsupported`], [`Error::InvalidOption`] for the configuration; whatever the IPAM plugin
-/// returned.
+/// [`Error::Spec`], [`Error::InvalidOption`] for the configuration; whatever the IPAM plugin returned.
 pub async fn status(exec: &dyn Exec, request: &Request) -> Result<(), Error> {
     plan::check_options(&request.config)?;
     Ipam::of(exec, request)?.status().await
@@ -96,6 +90,9 @@ async fn attach(
     };
     let VethEnds { host: host_end, peer } = create_veth(host, &plan.label, &pair).await?;
     host_side::prepare(&host.netlink, &host_end, Families::of(&addresses.ips)).await?;
+    if plan.masquerade {
+        masquerade::ensure(host, &plan.label, &addresses.ips).await?;
+    }
     pod_side::configure(netns, &peer, &ends, &addresses).await?;
     host_side::configure(&host.netlink, &host_end, &ends).await?;
     host.netlink.set_link_alias(&host_end, &plan.label.alias()).await?;

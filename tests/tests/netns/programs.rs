@@ -135,7 +135,7 @@ fn errors_are_objects_with_the_specs_codes() {
     };
     let cases = [
         (with("cniVersion", json!("9.9.9")), "w1", 1),
-        (with("macspoofchk", json!(true)), "w1", 2),
+        (with("macspoofchk", json!("yes")), "w1", 6),
         (with("name", json!("no/name")), "w1", 7),
         (with("mtu", json!(20)), "w1", 7),
         (with("mtu", json!("much")), "w1", 6),

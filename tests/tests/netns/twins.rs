@@ -29,6 +29,20 @@ pub(super) fn go<'a>(
     Some(Cni { host, program, arguments: Vec::new(), path, config })
 }
 
+/// The program with these folders of other programs, which some Go programs run.
+pub(super) fn with_programs<'a>(cni: Cni<'a>, folders: &str) -> Cni<'a> {
+    let program = cni.program.to_str().unwrap().to_owned();
+    let arguments = [vec![format!("PATH={folders}"), program], cni.arguments].concat();
+    Cni { program: "/usr/bin/env".into(), arguments, ..cni }
+}
+
+/// The same calls for another interface of the container.
+pub(super) fn for_interface<'a>(cni: &Cni<'a>, interface: &str) -> Cni<'a> {
+    let program = cni.program.to_str().unwrap().to_owned();
+    let arguments = [vec![format!("CNI_IFNAME={interface}"), program], cni.arguments.clone()];
+    Cni { program: "/usr/bin/env".into(), arguments: arguments.concat(), ..cni.clone() }
+}
+
 /// Whether the program is one of those that speak 1.1.0, and have the options that came with it or before it.
 pub(super) fn is_recent(cni: &Cni<'_>) -> bool {
     let told = cni.call("VERSION", "", Path::new("")).ok();

@@ -1,5 +1,8 @@
 //! What there is: the generation of the rules, chains with their rules' comments, elements.
 
+use netlink_packet_core::NLM_F_REQUEST;
+use rustix::io::Errno;
+
 use super::object::{Element, Table};
 use super::{Nft, Verb, userdata};
 use crate::error::{Error, RequestError};
@@ -12,8 +15,41 @@ use crate::netfilter::{Answer, Attributes, Message};
 pub struct ListedRule {
     /// The chain it is in.
     pub chain: String,
-    /// Its comment.
+    /// Its comment, as `nft` keeps it or as the match `comment` of iptables.
     pub comment: Option<String>,
+    /// The number by which the kernel knows it in its table.
+    pub handle: u64,
+    expressions: Vec<u8>,
+}
+
+impl ListedRule {
+    /// The chain to which it sends what matches.
+    #[must_use]
+    pub fn jumps_to(&self) -> Option<String> {
+        self.named("immediate").find_map(|inner| find_in(inner, &[2, 2, 2]).map(text))
+    }
+
+    /// The interface by which what it matches came in, where it looks at that.
+    #[must_use]
+    pub fn incoming_interface(&self) -> Option<String> {
+        let mut all = walk(&self.expressions).map(|(_, expression)| expression);
+        // `NFT_META_IIFNAME`, and then what it is compared with.
+        all.find(|it| find_in(it, &[2, 2]).and_then(number) == Some(6) && is_named(it, "meta"))?;
+        let compared = all.next().filter(|it| is_named(it, "cmp"))?;
+        find_in(compared, &[2, 3, 1]).map(text)
+    }
+
+    /// Whether a constant of this rule is this value, in network byte order: what it compares with, or translates to.
+    #[must_use]
+    pub fn mentions(&self, value: &[u8]) -> bool {
+        let compared = self.named("cmp").filter_map(|inner| find_in(inner, &[3, 1]));
+        let loaded = self.named("immediate").filter_map(|inner| find_in(inner, &[2, 1]));
+        compared.chain(loaded).any(|constant| constant == value)
+    }
+
+    fn named(&self, wanted: &str) -> impl Iterator<Item = &[u8]> {
+        expressions(&self.expressions, wanted)
+    }
 }
 
 impl Nft {
@@ -64,6 +100,59 @@ impl Nft {
         Ok(ours.filter_map(rule).collect())
     }
 
+    /// The chains of a table. None where there is no such table.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`].
+    pub async fn chains(&self, table: Table<'_>) -> Result<Vec<String>, Error> {
+        let message =
+            Message::new(Verb::GET_CHAIN.kind(), 0, table.family.number(), Attributes::new());
+        let answers = self.list(message, || format!("list chains of {table}")).await?;
+        let ours = answers.iter().filter(|answer| is_of(answer, table));
+        Ok(ours.filter_map(|answer| find(answer.attributes(), 3).map(text)).collect())
+    }
+
+    /// The sets and maps of a table. None where there is no such table.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`].
+    pub async fn collections(&self, table: Table<'_>) -> Result<Vec<String>, Error> {
+        let filter = Attributes::new().text(1, table.name);
+        let message = Message::new(Verb::GET_SET.kind(), 0, table.family.number(), filter);
+        let answers = self.list(message, || format!("list sets of {table}")).await?;
+        let ours = answers.iter().filter(|answer| is_of(answer, table));
+        Ok(ours.filter_map(|answer| find(answer.attributes(), 2).map(text)).collect())
+    }
+
+    /// Which of these chains there are, asked at once.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`].
+    pub async fn present_chains<'a>(
+        &self,
+        chains: &[(Table<'a>, &'a str)],
+    ) -> Result<Vec<(Table<'a>, &'a str)>, Error> {
+        let failed = |source| Error::Netlink { action: "look for chains".to_owned(), source };
+        let question = |(table, chain): &(Table<'_>, &str)| {
+            let attributes = Attributes::new().text(1, table.name).text(3, chain);
+            let family = table.family.number();
+            Message::new(Verb::GET_CHAIN.kind(), NLM_F_REQUEST, family, attributes)
+        };
+        let outcome =
+            self.socket.exchange(chains.iter().map(question).collect()).await.map_err(failed)?;
+        match outcome.refusal {
+            None | Some((_, RequestError::Kernel { errno: Errno::NOENT, .. })) => {}
+            Some((_, refusal)) => return Err(failed(refusal)),
+        }
+        let answers = |(table, chain): &&(Table<'_>, &str)| {
+            outcome.objects.iter().any(|answer| {
+                is_of(answer, *table)
+                    && find(answer.attributes(), 3).map(text).as_deref() == Some(*chain)
+            })
+        };
+        Ok(chains.iter().filter(answers).copied().collect())
+    }
+
     /// The policy of a base chain is to drop. False where there is no such chain.
     ///
     /// # Errors
@@ -108,8 +197,34 @@ fn is_of(answer: &Answer, table: Table<'_>) -> bool {
 
 fn rule(answer: &Answer) -> Option<ListedRule> {
     let attributes = answer.attributes();
+    let listed = find(attributes, 4).unwrap_or_default();
     let comment = find(attributes, 7).and_then(userdata::decode);
-    Some(ListedRule { chain: find(attributes, 2).map(text)?, comment })
+    Some(ListedRule {
+        chain: find(attributes, 2).map(text)?,
+        comment: comment.or_else(|| match_comment(listed)),
+        handle: find(attributes, 3)?.first_chunk::<8>().copied().map(u64::from_be_bytes)?,
+        expressions: listed.to_vec(),
+    })
+}
+
+/// The expressions of a name, in their order.
+fn expressions<'a>(list: &'a [u8], wanted: &str) -> impl Iterator<Item = &'a [u8]> {
+    let inner = move |expression: &'a [u8]| {
+        let is_wanted = find(expression, 1).map(text).as_deref() == Some(wanted);
+        is_wanted.then(|| find(expression, 2)).flatten()
+    };
+    walk(list).filter_map(move |(_, expression)| inner(expression))
+}
+
+fn is_named(expression: &[u8], name: &str) -> bool {
+    find(expression, 1).map(text).as_deref() == Some(name)
+}
+
+/// The comment as iptables on nftables writes it: a match of the older iptables (`struct xt_comment_info`).
+fn match_comment(list: &[u8]) -> Option<String> {
+    expressions(list, "match")
+        .filter(|inner| find(inner, 1).map(text).as_deref() == Some("comment"))
+        .find_map(|inner| find(inner, 3).map(text))
 }
 
 fn elements(answer: &Answer) -> Vec<Element> {

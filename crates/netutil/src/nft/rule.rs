@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
+use super::condition::Test;
 use super::userdata;
 use crate::mac::MacAddr;
 use crate::netfilter::Attributes;
@@ -15,10 +16,12 @@ use crate::sysctl::Family;
 const FIRST_REGISTER: u32 = 8;
 const EQUAL: u32 = 0;
 const NOT_EQUAL: u32 = 1;
-/// `NF_DROP`, `NF_ACCEPT`, `NFT_RETURN`.
+/// `NF_DROP`, `NF_ACCEPT`, `NFT_RETURN`, `NFT_JUMP`, `NFT_GOTO`.
 const DROP: u32 = 0;
 const ACCEPT: u32 = 1;
 const RETURN: u32 = 0xffff_fffb;
+const JUMP: u32 = 0xffff_fffd;
+const GOTO: u32 = 0xffff_fffc;
 /// `IPS_DST_NAT` of a connection's status.
 const DESTINATION_TRANSLATED: u32 = 1 << 5;
 /// `RTN_LOCAL`.
@@ -48,6 +51,8 @@ pub enum Load {
     Destination(Family),
     /// The destination port of TCP, UDP or SCTP: one slot.
     DestinationPort,
+    /// The port to which the connection was opened, before anything was translated: one slot.
+    OriginalDestinationPort,
     /// A constant.
     Constant(Vec<u8>),
 }
@@ -192,6 +197,11 @@ impl Rule {
             Load::Destination(V4) => self.payload(1, 16, 4, slot),
             Load::Destination(V6) => self.payload(1, 24, 16, slot),
             Load::DestinationPort => self.payload(2, 2, 2, slot),
+            // `NFT_CT_PROTO_DST` of the direction in which the connection was opened.
+            Load::OriginalDestinationPort => {
+                let attributes = Attributes::new().number(1, slot.number()).number(2, 12);
+                self.push("ct", attributes.bytes(3, &[0]))
+            }
             Load::Constant(value) => self.immediate(slot.number(), &data(&value)),
         }
     }
@@ -254,6 +264,18 @@ impl Rule {
         self.verdict(RETURN)
     }
 
+    /// Goes on in another chain, and comes back if nothing there decides.
+    #[must_use]
+    pub fn jump(self, chain: &str) -> Self {
+        self.decide(&Attributes::new().number(1, JUMP).text(2, chain))
+    }
+
+    /// Goes on in another chain for good.
+    #[must_use]
+    pub fn go_to(self, chain: &str) -> Self {
+        self.decide(&Attributes::new().number(1, GOTO).text(2, chain))
+    }
+
     /// The attributes of `NFT_MSG_NEWRULE`.
     pub(super) fn attributes(&self, table: &str, chain: &str) -> Attributes {
         let expressions = self.expressions.iter().fold(Attributes::new(), |all, (name, inner)| {
@@ -262,6 +284,47 @@ impl Rule {
         let comment = self.comment.as_deref().map(userdata::encode);
         let attributes = Attributes::new().text(1, table).text(2, chain);
         attributes.nested(4, &expressions).maybe(7, comment.as_deref())
+    }
+
+    /// Packets that meet a condition, or with `negated` that do not. The family must have been tested.
+    #[must_use]
+    pub fn test(self, test: &Test, negated: bool) -> Self {
+        let how = if negated { NOT_EQUAL } else { EQUAL };
+        match test {
+            Test::Source(network) => {
+                let load = Load::Source(Family::of(network));
+                self.load(load, Slot(0)).compare_network(Slot(0), how, *network)
+            }
+            Test::Destination(network) => {
+                let load = Load::Destination(Family::of(network));
+                self.load(load, Slot(0)).compare_network(Slot(0), how, *network)
+            }
+            Test::FromInterface(name) => self.meta(6, Slot(0)).compare(Slot(0), how, &name.bytes()),
+            Test::ToInterface(name) => self.meta(7, Slot(0)).compare(Slot(0), how, &name.bytes()),
+            Test::Mark { value, mask: u32::MAX } => {
+                self.meta(3, Slot(0)).compare(Slot(0), how, &value.to_ne_bytes())
+            }
+            Test::Mark { value, mask } => {
+                let masked = self.meta(3, Slot(0)).mask(Slot(0), &mask.to_ne_bytes());
+                masked.compare(Slot(0), how, &value.to_ne_bytes())
+            }
+            Test::Protocol(number) => self.meta(16, Slot(0)).compare(Slot(0), how, &[*number]),
+            Test::SourcePort(from, to) => self.payload(2, 0, 2, Slot(0)).ports(how, *from, *to),
+            Test::DestinationPort(from, to) => {
+                self.payload(2, 2, 2, Slot(0)).ports(how, *from, *to)
+            }
+            Test::SourceKind(kind) => self.kind_of(1).compare(Slot(0), how, &kind.bytes()),
+            Test::DestinationKind(kind) => self.kind_of(2).compare(Slot(0), how, &kind.bytes()),
+        }
+    }
+
+    fn ports(self, how: u32, from: u16, to: u16) -> Self {
+        if from == to {
+            return self.compare(Slot(0), how, &from.to_be_bytes());
+        }
+        let attributes = Attributes::new().number(1, Slot(0).number()).number(2, how);
+        let attributes = attributes.nested(3, &data(&from.to_be_bytes()));
+        self.push("range", attributes.nested(4, &data(&to.to_be_bytes())))
     }
 
     fn push(mut self, name: &'static str, attributes: Attributes) -> Self {
@@ -294,20 +357,32 @@ impl Rule {
 
     /// A whole address needs no mask, and `nft` prints it as one.
     fn in_network(self, slot: Slot, network: IpNetwork) -> Self {
+        self.compare_network(slot, EQUAL, network)
+    }
+
+    fn compare_network(self, slot: Slot, how: u32, network: IpNetwork) -> Self {
         let whole = network.prefix() == if network.is_ipv4() { 32 } else { 128 };
         let masked = if whole { self } else { self.mask(slot, &octets(network.mask())) };
-        masked.compare(slot, EQUAL, &octets(network.network()))
+        masked.compare(slot, how, &octets(network.network()))
     }
 
     /// `fib daddr type`.
     fn destination_kind(self) -> Self {
+        self.kind_of(2)
+    }
+
+    /// `which` is 1 for the source address (`fib saddr type`), 2 for the destination's.
+    fn kind_of(self, which: u32) -> Self {
         let attributes = Attributes::new().number(1, Slot(0).number());
-        self.push("fib", attributes.number(2, 3).number(3, 2))
+        self.push("fib", attributes.number(2, 3).number(3, which))
     }
 
     fn verdict(self, code: u32) -> Self {
-        let verdict = Attributes::new().nested(2, &Attributes::new().number(1, code));
-        self.immediate(0, &verdict)
+        self.decide(&Attributes::new().number(1, code))
+    }
+
+    fn decide(self, verdict: &Attributes) -> Self {
+        self.immediate(0, &Attributes::new().nested(2, verdict))
     }
 
     fn immediate(self, register: u32, value: &Attributes) -> Self {

@@ -68,6 +68,24 @@ fn what_a_transaction_makes_is_listed() {
 }
 
 #[test]
+fn a_rule_is_told_with_where_it_comes_from_and_leads_to() {
+    in_own_netns(async || {
+        let nft = Nft::open().unwrap();
+        let mut transaction = whole();
+        transaction.add_regular_chain(TABLE, "other");
+        let of_eth0 = Rule::new().count().from_interface("eth0").jump("other");
+        transaction.append_rule(TABLE, "pre", &of_eth0);
+        transaction.append_rule(TABLE, "pre", &Rule::new().to_interface("eth0").go_to("other"));
+        nft.commit(transaction).await.unwrap();
+        let told = |rule: &ListedRule| (rule.incoming_interface(), rule.jumps_to());
+        let (eth0, other) = (Some("eth0".to_owned()), Some("other".to_owned()));
+        let rules = nft.chain_rules(TABLE, "pre").await.unwrap();
+        let expected = [(None, None), (eth0, other.clone()), (None, other)];
+        assert_eq!(rules.iter().map(told).collect::<Vec<_>>(), expected);
+    });
+}
+
+#[test]
 fn a_repeated_transaction_adds_nothing() {
     in_own_netns(async || {
         let nft = Nft::open().unwrap();
@@ -140,6 +158,121 @@ fn a_table_that_is_not_there_has_nothing() {
         assert!(nft.rules(TABLE).await.unwrap().is_empty());
         assert!(nft.elements(TABLE, "ports").await.unwrap().is_empty());
         assert!(!nft.drops_by_policy(TABLE, "FORWARD").await.unwrap());
+        assert!(nft.chains(TABLE).await.unwrap().is_empty());
+        assert!(nft.collections(TABLE).await.unwrap().is_empty());
+        assert!(nft.present_chains(&[(TABLE, "pre"), (TABLE, "post")]).await.unwrap().is_empty());
         nft.commit(Transaction::new()).await.unwrap();
+    });
+}
+
+#[test]
+fn chains_sets_and_what_a_rule_says_are_listed_and_removed() {
+    in_own_netns(async || {
+        let nft = Nft::open().unwrap();
+        nft.commit(whole()).await.unwrap();
+        assert_eq!(nft.chains(TABLE).await.unwrap(), ["pre"]);
+        assert_eq!(nft.collections(TABLE).await.unwrap(), ["ports"]);
+        let asked = [(TABLE, "nowhere"), (TABLE, "pre")];
+        assert_eq!(nft.present_chains(&asked).await.unwrap(), asked[1..]);
+
+        let mut transaction = Transaction::new();
+        let source = Test::Source("10.1.0.2".parse().unwrap());
+        let tested = Rule::new().of_family(Family::V4).test(&source, true).accept();
+        transaction.append_rule(TABLE, "pre", &tested);
+        nft.commit(transaction).await.unwrap();
+        let rules = nft.rules(TABLE).await.unwrap();
+        assert!(rules[1].mentions(&[10, 1, 0, 2]) && !rules[0].mentions(&[10, 1, 0, 2]));
+        assert!(rules.iter().all(|rule| rule.jumps_to().is_none()));
+
+        let mut transaction = Transaction::new();
+        transaction.delete_rule(TABLE, "pre", rules[1].handle);
+        nft.commit(transaction).await.unwrap();
+        assert_eq!(nft.rules(TABLE).await.unwrap(), rules[..1]);
+        let mut transaction = Transaction::new();
+        transaction.delete_collection(TABLE, "ports");
+        assert!(nft.commit(transaction.clone()).await.unwrap_err().is_in_use());
+        let mut freed = Transaction::new();
+        freed.flush_chain(TABLE, "pre");
+        nft.commit(freed).await.unwrap();
+        nft.commit(transaction).await.unwrap();
+        assert!(nft.collections(TABLE).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_transaction_for_an_earlier_generation_is_refused() {
+    in_own_netns(async || {
+        let nft = Nft::open().unwrap();
+        let seen = nft.generation().await.unwrap();
+        let mut first = whole();
+        first.only_at(seen);
+        let mut second = whole();
+        second.only_at(seen);
+        nft.commit(first).await.unwrap();
+        assert!(nft.commit(second).await.unwrap_err().is_overtaken());
+        assert_eq!(nft.generation().await.unwrap(), seen + 1);
+    });
+}
+
+#[test]
+fn every_condition_is_taken_by_the_kernel_and_reads_as_it_should() {
+    let interface = |name| InterfaceMatch::exactly(name).unwrap();
+    let cases = [
+        (
+            Test::Source("10.0.0.0/8".parse().unwrap()),
+            "ip saddr 10.0.0.0/8",
+            "ip saddr != 10.0.0.0/8",
+        ),
+        (
+            Test::Destination("fd00::1".parse().unwrap()),
+            "ip6 daddr fd00::1",
+            "ip6 daddr != fd00::1",
+        ),
+        (Test::FromInterface(interface("eth0")), "iifname \"eth0\"", "iifname != \"eth0\""),
+        (
+            Test::ToInterface(InterfaceMatch::beginning_with("eth").unwrap()),
+            "oifname \"eth*\"",
+            "oifname != \"eth*\"",
+        ),
+        (
+            Test::Mark { value: 1, mask: u32::MAX },
+            "meta mark 0x00000001",
+            "meta mark != 0x00000001",
+        ),
+        (
+            Test::Mark { value: 2, mask: 6 },
+            "meta mark & 0x00000006 == 0x00000002",
+            "meta mark & 0x00000006 != 0x00000002",
+        ),
+        (Test::Protocol(17), "meta l4proto udp", "meta l4proto != udp"),
+        (Test::SourcePort(53, 53), "th sport 53", "th sport != 53"),
+        (Test::DestinationPort(1, 1023), "th dport 1-1023", "th dport != 1-1023"),
+        (Test::SourceKind(AddressKind::Local), "fib saddr type local", "fib saddr type != local"),
+        (
+            Test::DestinationKind(AddressKind::Unicast),
+            "fib daddr type unicast",
+            "fib daddr type != unicast",
+        ),
+    ];
+    in_own_netns(async || {
+        let nft = Nft::open().unwrap();
+        nft.commit(whole()).await.unwrap();
+        for (test, holds, holds_not) in cases {
+            for (negated, expected) in [(false, holds), (true, holds_not)] {
+                let mut transaction = Transaction::new();
+                transaction.flush_chain(TABLE, "pre");
+                let family = match &test {
+                    Test::Destination(_) => Family::V6,
+                    _ => Family::V4,
+                };
+                let rule = Rule::new().of_family(family).test(&test, negated).accept();
+                transaction.append_rule(TABLE, "pre", &rule);
+                nft.commit(transaction).await.unwrap();
+                let mut program = std::process::Command::new("nft");
+                program.args(["list", "chain", "inet", "podnet-test", "pre"]);
+                let printed = String::from_utf8(program.output().unwrap().stdout).unwrap();
+                assert!(printed.contains(expected), "{expected}: {printed}");
+            }
+        }
     });
 }

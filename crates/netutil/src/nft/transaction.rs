@@ -27,6 +27,7 @@ pub enum Uniqueness {
 pub struct Transaction {
     steps: Vec<(Message, String)>,
     collections: u32,
+    generation: Option<u32>,
 }
 
 impl Transaction {
@@ -40,6 +41,12 @@ impl Transaction {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// Makes the whole a refusal ([`Error::is_overtaken`](crate::Error::is_overtaken)) where somebody changed anything
+    /// since this generation ([`Nft::generation`](super::Nft::generation)).
+    pub fn only_at(&mut self, generation: u32) {
+        self.generation = Some(generation);
     }
 
     /// Makes a table where it does not exist.
@@ -58,6 +65,13 @@ impl Transaction {
     pub fn add_chain(&mut self, table: Table<'_>, chain: &BaseChain<'_>) {
         let action = format!("add chain {table} {}", chain.name);
         self.push(Verb::NEW_CHAIN, NLM_F_CREATE, table, chain.attributes(table.name), action);
+    }
+
+    /// Makes a chain that packets enter by a jump only, where it does not exist.
+    pub fn add_regular_chain(&mut self, table: Table<'_>, chain: &str) {
+        let attributes = Attributes::new().text(1, table.name).text(3, chain);
+        let action = format!("add chain {table} {chain}");
+        self.push(Verb::NEW_CHAIN, NLM_F_CREATE, table, attributes, action);
     }
 
     /// Removes all rules of a chain.
@@ -80,6 +94,21 @@ impl Transaction {
         let attributes = collection.attributes(table.name, self.collections);
         let action = format!("add set {table} {}", collection.name);
         self.push(Verb::NEW_SET, NLM_F_CREATE, table, attributes, action);
+    }
+
+    /// Removes a set or map with its elements, which no rule may use.
+    pub fn delete_collection(&mut self, table: Table<'_>, collection: &str) {
+        let attributes = Attributes::new().text(1, table.name).text(2, collection);
+        let action = format!("delete set {table} {collection}");
+        self.push(Verb::DELETE_SET, 0, table, attributes, action);
+    }
+
+    /// Removes a rule, known by the number in a listing ([`ListedRule::handle`](super::ListedRule::handle)).
+    pub fn delete_rule(&mut self, table: Table<'_>, chain: &str, handle: u64) {
+        let attributes = Attributes::new().text(1, table.name).text(2, chain);
+        let attributes = attributes.bytes(3, &handle.to_be_bytes());
+        let action = format!("delete rule {handle} of {table} {chain}");
+        self.push(Verb::DELETE_RULE, 0, table, attributes, action);
     }
 
     /// Adds a rule at the end of a chain.
@@ -162,12 +191,14 @@ impl Transaction {
         if let Some(last) = messages.last_mut() {
             last.flags |= NLM_F_ACK;
         }
-        messages.insert(0, frame(BATCH_BEGIN));
-        messages.push(frame(BATCH_END));
+        let generation = self.generation.map(u32::to_be_bytes);
+        let condition = Attributes::new().maybe(1, generation.as_ref().map(<[u8; 4]>::as_slice));
+        messages.insert(0, frame(BATCH_BEGIN, condition));
+        messages.push(frame(BATCH_END, Attributes::new()));
         (messages, actions)
     }
 }
 
-fn frame(kind: u16) -> Message {
-    Message { resource: SUBSYSTEM, ..Message::new(kind, NLM_F_REQUEST, 0, Attributes::new()) }
+fn frame(kind: u16, attributes: Attributes) -> Message {
+    Message { resource: SUBSYSTEM, ..Message::new(kind, NLM_F_REQUEST, 0, attributes) }
 }

@@ -1,17 +1,18 @@
-//! GC: deletes the host ends of attachments that are no longer valid.
+//! GC: deletes the host ends and the rules of attachments that are no longer valid.
 
 use podnet_cni_invoke::Exec;
 use podnet_cni_spec::{NetworkName, Request, ValidAttachment};
 use podnet_netutil::Link;
 
+use super::rules;
 use crate::delegate::Ipam;
 use crate::error::Error;
 use crate::host::Host;
 use crate::label::Label;
 
-/// Deletes every host end of this network whose attachment is not in the request's list of valid ones, then has the IPAM
-/// plugin do the same with its addresses (CNI 1.1.0, section 2, GC). Nobody may add or delete an attachment of the
-/// network meanwhile.
+/// Deletes every host end of this network whose attachment is not in the request's list of valid ones, and its rules, then
+/// has the IPAM plugin do the same with its addresses (CNI 1.1.0, section 2, GC). Nobody may add or delete an attachment of
+/// the network meanwhile.
 ///
 /// Host ends are known by their labels; those of another program's making bear none and end with their pods.
 pub(crate) async fn gc(host: &Host, exec: &dyn Exec, request: &Request) -> Result<(), Error> {
@@ -19,15 +20,23 @@ pub(crate) async fn gc(host: &Host, exec: &dyn Exec, request: &Request) -> Resul
     let network = request.config.name()?;
     let ipam = Ipam::of(exec, request)?;
     let links = host.netlink.links().await?;
-    for link in links.iter().filter(|link| is_invalid(link, &network, &valid)) {
-        tracing::info!(%link, "no valid attachment");
-        host.deleter.delete(link).await?;
+    let mut outcome = Ok(());
+    for (link, label) in links.iter().filter_map(labelled) {
+        if is_invalid(&label, &network, &valid) {
+            tracing::info!(%link, "no valid attachment");
+            host.deleter.delete(link).await?;
+            outcome = outcome.and(rules::remove(host, &request.config, &label).await);
+        }
     }
-    ipam.gc().await
+    let outcome = outcome.and(rules::collect(host, &request.config, &network, &valid).await);
+    ipam.gc().await.and(outcome)
 }
 
-fn is_invalid(link: &Link, network: &NetworkName, valid: &[ValidAttachment]) -> bool {
-    let Some(label) = link.alias.as_deref().and_then(Label::from_alias) else { return false };
+fn labelled(link: &Link) -> Option<(&Link, Label)> {
+    Some((link, Label::from_alias(link.alias.as_deref()?)?))
+}
+
+fn is_invalid(label: &Label, network: &NetworkName, valid: &[ValidAttachment]) -> bool {
     let is_listed = |attachment: &ValidAttachment| {
         attachment.container_id == *label.container_id()
             && attachment.interface == *label.interface()

@@ -10,8 +10,10 @@ use crate::attachment::{check_pod, missing, named, present, same_mac};
 use crate::delegate::Ipam;
 use crate::error::Error;
 use crate::host::{Host, pod_netns};
+use crate::{masquerade, spoof_check};
 
-/// Verifies the bridge, the host end on it, the pod's interface with its addresses and routes, and the reservation.
+/// Verifies the bridge, the host end on it, its rules, the pod's interface with its addresses and routes, and the
+/// reservation.
 ///
 /// # Errors
 /// [`Error::CheckFailed`] naming the first thing that is missing; [`Error::Spec`] without prevResult.
@@ -21,6 +23,7 @@ pub async fn check(host: &Host, exec: &dyn Exec, request: &Request) -> Result<()
     let netns = pod_netns(request)?;
     Ipam::of(exec, request)?.check().await?;
     check_host(&host.netlink, &plan, &expected).await?;
+    check_rules(host, &plan, &expected).await?;
     let pod = Netlink::open_in(&netns)?;
     check_pod(&pod, plan.label.interface(), plan.enable_pod_end, &expected).await
 }
@@ -52,6 +55,16 @@ async fn check_host(netlink: &Netlink, plan: &Plan, expected: &AddResult) -> Res
     let port = host_end.port.unwrap_or_default();
     if port.hairpin != plan.hairpin || port.isolated != plan.isolated {
         return missing(format!("the port flags of {host_end} are not those configured"));
+    }
+    Ok(())
+}
+
+async fn check_rules(host: &Host, plan: &Plan, expected: &AddResult) -> Result<(), Error> {
+    if let Some(recorded) = host_end(expected, plan).filter(|_| plan.check_mac) {
+        spoof_check::check(host, &plan.label, &recorded.name).await?;
+    }
+    if plan.masquerade {
+        masquerade::check(host, &plan.label, &expected.ips).await?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::vlan::{TrunkRange, Vlans};
 use crate::error::Error;
 use crate::label::Label;
+use crate::masquerade;
 use crate::mtu_option::mtu;
 
 const DEFAULT_BRIDGE: &str = "cni0";
@@ -21,6 +22,7 @@ struct Options {
     is_default_gateway: bool,
     force_address: bool,
     ip_masq: bool,
+    ip_masq_backend: Option<String>,
     mtu: i64,
     hairpin_mode: bool,
     promisc_mode: bool,
@@ -57,6 +59,8 @@ pub(super) struct Plan {
     pub(super) force_address: bool,
     /// Whether what leaves the bridge's network takes the host's address.
     pub(super) masquerade: bool,
+    /// Whether frames of the pod with another MAC address than its own are dropped.
+    pub(super) check_mac: bool,
     pub(super) mtu: Option<u32>,
     pub(super) hairpin: bool,
     pub(super) promiscuous: bool,
@@ -86,14 +90,15 @@ impl Plan {
     pub(super) fn from_request(request: &Request) -> Result<Self, Error> {
         let label = Label::of(request)?;
         let options: Options = request.config.options()?;
-        refuse_unsupported(&options)?;
+        refuse_contradictions(&options)?;
         let enable_pod_end = enable_pod_end(&options, &request.config)?;
         let (host_mac, own_mac) = label.macs();
         Ok(Self {
             bridge: bridge_name(options.bridge.as_deref())?,
             gateway: gateway(&options),
             force_address: options.force_address,
-            masquerade: options.ip_masq,
+            masquerade: masquerade(&options)?,
+            check_mac: options.macspoofchk,
             mtu: mtu(options.mtu)?,
             hairpin: options.hairpin_mode,
             promiscuous: options.promisc_mode,
@@ -112,7 +117,8 @@ impl Plan {
 /// Checks the options that are the same for every attachment.
 pub(super) fn check_options(config: &PluginConfig) -> Result<(), Error> {
     let options: Options = config.options()?;
-    refuse_unsupported(&options)?;
+    refuse_contradictions(&options)?;
+    masquerade(&options)?;
     bridge_name(options.bridge.as_deref())?;
     vlans(&options)?;
     enable_pod_end(&options, config)?;
@@ -132,12 +138,7 @@ fn enable_pod_end(options: &Options, config: &PluginConfig) -> Result<bool, Erro
     Ok(!options.disable_container_interface)
 }
 
-/// Options that would be ignored are refused: a pod that is reachable though it should not be is worse than none.
-fn refuse_unsupported(options: &Options) -> Result<(), Error> {
-    if options.macspoofchk {
-        let (option, value) = ("macspoofchk", options.macspoofchk.to_string());
-        return Err(Error::Unsupported { plugin: "bridge", option, value });
-    }
+fn refuse_contradictions(options: &Options) -> Result<(), Error> {
     if options.hairpin_mode && options.promisc_mode {
         let reason = "it cannot be combined with promiscMode: frames would arrive twice".to_owned();
         return Err(Error::InvalidOption { option: "hairpinMode", reason });
@@ -149,6 +150,10 @@ fn bridge_name(name: Option<&str>) -> Result<InterfaceName, Error> {
     let name = name.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_BRIDGE);
     InterfaceName::new(name)
         .map_err(|error| Error::InvalidOption { option: "bridge", reason: error.to_string() })
+}
+
+fn masquerade(options: &Options) -> Result<bool, Error> {
+    masquerade::is_wanted(options.ip_masq, options.ip_masq_backend.as_deref())
 }
 
 fn gateway(options: &Options) -> Gateway {
@@ -191,18 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_yet_is_refused_with_its_name_and_value() {
-        let error = plan(json!({"macspoofchk": true})).unwrap_err();
-        assert!(error.to_string().contains("macspoofchk with value true"), "{error}");
-        assert_eq!(error.code().0, 2, "{error}");
-    }
-
-    #[test]
     fn keys_are_read_without_regard_to_case() {
-        let plan = plan(json!({"Bridge": "br7", "ISGATEWAY": true, "MTU": 1400})).unwrap();
+        let plan =
+            plan(json!({"Bridge": "br7", "ISGATEWAY": true, "MTU": 1400, "ipmasq": true})).unwrap();
         assert_eq!(
-            (plan.bridge.as_str(), plan.gateway, plan.mtu),
-            ("br7", Gateway::Address, Some(1400))
+            (plan.bridge.as_str(), plan.gateway, plan.mtu, plan.masquerade),
+            ("br7", Gateway::Address, Some(1400), true)
         );
     }
 
@@ -236,6 +235,7 @@ mod tests {
             json!({"bridge": "br%d"}),
             json!({"hairpinMode": true, "promiscMode": true}),
             json!({"disableContainerInterface": true, "ipam": {"type": "host-local"}}),
+            json!({"IpMasq": true, "IpMasqBackend": "ipfw"}),
             json!({"vlan": 4095}),
             json!({"vlanTrunk": [{"minID": 5}]}),
         ] {

@@ -80,6 +80,15 @@ impl NatTable {
         Ok(lines)
     }
 
+    /// Lets a network's packets pass where the FORWARD chain drops by policy, and nothing else of [`NatTable::ensure`].
+    pub(crate) async fn let_pass(&self, network: &NatNetwork) -> Result<Vec<String>, Error> {
+        let Repair { mut lines, mut transaction } = Repair::default();
+        forward::audit(&self.nft, network, &mut lines, &mut transaction).await?;
+        self.nft.commit(transaction).await?;
+        lines.extend(forward::ensure_legacy(network).await);
+        Ok(lines)
+    }
+
     /// What a network's pods need and is not in place, one line each. Changes nothing.
     ///
     /// # Errors

@@ -9,8 +9,9 @@ use crate::attachment::{check_pod, missing, present, same_mac};
 use crate::delegate::Ipam;
 use crate::error::Error;
 use crate::host::{Host, pod_netns};
+use crate::masquerade;
 
-/// Verifies the host end with the gateways' addresses, the pod's interface with its addresses and routes, and the
+/// Verifies the host end with the gateways' addresses, the masquerade, the pod's interface with its addresses and routes, and the
 /// reservation.
 ///
 /// # Errors
@@ -21,6 +22,9 @@ pub async fn check(host: &Host, exec: &dyn Exec, request: &Request) -> Result<()
     let netns = pod_netns(request)?;
     Ipam::of(exec, request)?.check().await?;
     check_host(&host.netlink, &expected).await?;
+    if plan.masquerade {
+        masquerade::check(host, &plan.label, &expected.ips).await?;
+    }
     check_pod(&Netlink::open_in(&netns)?, plan.label.interface(), true, &expected).await
 }
 

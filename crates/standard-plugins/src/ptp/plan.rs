@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::label::Label;
+use crate::masquerade;
 use crate::mtu_option::mtu;
 
 /// The options of the reference's `ptp` plugin, as they stand in the configuration.
@@ -16,6 +17,7 @@ use crate::mtu_option::mtu;
 #[serde(default, rename_all = "camelCase")]
 struct Options {
     ip_masq: bool,
+    ip_masq_backend: Option<String>,
     mtu: i64,
 }
 
@@ -24,6 +26,8 @@ struct Options {
 pub(super) struct Plan {
     pub(super) label: Label,
     pub(super) mtu: Option<u32>,
+    /// Whether what leaves the pod's network takes the host's address.
+    pub(super) masquerade: bool,
     pub(super) dns: Dns,
     pub(super) host_mac: MacAddr,
     pub(super) pod_mac: MacAddr,
@@ -32,24 +36,28 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn from_request(request: &Request) -> Result<Self, Error> {
         let label = Label::of(request)?;
-        let mtu = check_options(&request.config)?;
+        let Checked { mtu, masquerade } = check_options(&request.config)?;
         let (host_mac, pod_mac) = label.macs();
-        Ok(Self { label, mtu, dns: request.config.dns()?, host_mac, pod_mac })
+        Ok(Self { label, mtu, masquerade, dns: request.config.dns()?, host_mac, pod_mac })
     }
 }
 
-/// Checks the options that are the same for every attachment, and returns the MTU asked for.
-pub(super) fn check_options(config: &PluginConfig) -> Result<Option<u32>, Error> {
+/// The options that are the same for every attachment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Checked {
+    mtu: Option<u32>,
+    masquerade: bool,
+}
+
+/// Checks the options that are the same for every attachment.
+pub(super) fn check_options(config: &PluginConfig) -> Result<Checked, Error> {
     let options: Options = config.options()?;
-    if options.ip_masq {
-        let value = "true".to_owned();
-        return Err(Error::Unsupported { plugin: "ptp", option: "ipMasq", value });
-    }
     if config.ipam_type()?.is_none() {
         let reason = "ptp routes by address: name an IPAM plugin".to_owned();
         return Err(Error::InvalidOption { option: "ipam.type", reason });
     }
-    mtu(options.mtu)
+    let masquerade = masquerade::is_wanted(options.ip_masq, options.ip_masq_backend.as_deref())?;
+    Ok(Checked { mtu: mtu(options.mtu)?, masquerade })
 }
 
 /// The two ends of the way between a pod's address and its gateway.
@@ -96,7 +104,7 @@ mod tests {
 
     use super::*;
 
-    fn options(config: Value) -> Result<Option<u32>, Error> {
+    fn options(config: Value) -> Result<Checked, Error> {
         check_options(&PluginConfig::from_value(config).unwrap())
     }
 
@@ -104,13 +112,14 @@ mod tests {
     fn options_that_cannot_be_used_are_refused_with_their_names() {
         let ipam = json!({"type": "static"});
         for (config, name) in [
-            (json!({"ipam": ipam, "ipMasq": true}), "ipMasq"),
+            (json!({"ipam": ipam, "ipMasq": true, "ipMasqBackend": "ipfw"}), "ipMasqBackend"),
             (json!({"ipam": ipam, "mtu": 67}), "mtu"),
             (json!({"mtu": 1400}), "ipam.type"),
         ] {
             assert!(options(config).unwrap_err().to_string().contains(name));
         }
-        assert_eq!(options(json!({"IPAM": ipam, "MTU": 1400})).unwrap(), Some(1400));
+        let checked = options(json!({"IPAM": ipam, "MTU": 1400, "IPMASQ": true})).unwrap();
+        assert_eq!(checked, Checked { mtu: Some(1400), masquerade: true });
     }
 
     #[test]

@@ -26,15 +26,34 @@ pub(super) fn bucket(limit: &Limit, mtu: u32) -> TokenBucket {
     let bytes_per_second = (limit.bits_per_second / BITS).max(1);
     let frame = mtu.saturating_add(ETHERNET_HEADER);
     let derived = derived_burst(bytes_per_second, frame);
-    let burst = match limit.burst_bits {
-        Some(bits) => given_burst(bits, bytes_per_second, frame),
-        None => derived,
-    };
-    // A packet that passes whole has to fit when it waits, and a burst that an operator made huge must not be one that
-    // waits.
+    if let Some(given) = limit.burst_bits.map(|bits| capped(bits / BITS)) {
+        return given_bucket(bytes_per_second, given, frame, derived);
+    }
+    TokenBucket { bytes_per_second, burst: derived, queue: queue(bytes_per_second, derived) }
+}
+
+/// The bucket with a burst that was asked for: what the reference sets, and its CHECK looks for, wherever that works.
+fn given_bucket(bytes_per_second: u64, given: u32, frame: u32, derived: u32) -> TokenBucket {
+    let bucket =
+        |burst| TokenBucket { bytes_per_second, burst, queue: queue(bytes_per_second, burst) };
+    let reference = bucket(given);
+    if reference.kept_burst() < frame {
+        // A full packet must pass, or none does: with what is lost by rounding to a microsecond and a tick.
+        return bucket(capped(bytes_per_second / 900_000).saturating_add(frame + 2));
+    }
+    if reference.is_given_as_time() {
+        return reference;
+    }
+    // The reference's own CHECK does not find this burst again. One that an operator made huge must not be one that waits;
+    // a packet that passes whole has to.
+    let burst = given.min(TokenBucket::largest_burst(bytes_per_second));
     let waiting = burst.min(derived.max(LARGEST_UNCUT));
-    let queue = capped(bytes_per_second / QUEUES_IN_A_SECOND).saturating_add(waiting);
-    TokenBucket { bytes_per_second, burst, queue }
+    TokenBucket { bytes_per_second, burst, queue: queue(bytes_per_second, waiting) }
+}
+
+/// What may wait: a burst, and what comes in 25 ms.
+fn queue(bytes_per_second: u64, burst: u32) -> u32 {
+    capped(bytes_per_second / QUEUES_IN_A_SECOND).saturating_add(burst)
 }
 
 /// The limit that a bucket keeps to.
@@ -47,11 +66,6 @@ pub(super) fn limit(bucket: &TokenBucket) -> Limit {
 
 fn derived_burst(bytes_per_second: u64, frame: u32) -> u32 {
     capped(bytes_per_second / BURSTS_IN_A_SECOND).max(frame.saturating_mul(LEAST_PACKETS))
-}
-
-/// A burst that was asked for, within what the kernel keeps to; a full packet must pass, or none does.
-fn given_burst(bits: u64, bytes_per_second: u64, frame: u32) -> u32 {
-    capped(bits / BITS).min(TokenBucket::largest_burst(bytes_per_second)).max(frame)
 }
 
 fn capped(bytes: u64) -> u32 {
@@ -84,10 +98,15 @@ mod tests {
     #[test]
     fn a_given_burst_is_kept_within_what_works() {
         // The kubelet's: two to the power of 31 less one, in bits.
-        assert_eq!(of(1_000_000_000, Some(2_147_483_647)).burst, 268_435_455);
+        let whole = of(1_000_000_000, Some(2_147_483_647));
+        assert_eq!((whole.burst, whole.queue), (268_435_455, 268_435_455 + 3_125_000));
         assert_eq!(of(1_000_000, Some(2_147_483_647)).burst, 125_000 * 274);
         assert_eq!(of(1_000_000, Some(2_147_483_647)).queue, 3_125 + LARGEST_UNCUT);
-        assert_eq!(of(1_000_000, Some(8)).burst, 1514);
+        for rate in [1_000, 1_000_000, 7_654_321_000, 1_000_000_000_000] {
+            let least = of(rate, Some(8));
+            assert!(least.kept_burst() >= 1514, "{least:?}");
+            assert!(least.burst < 1520 + capped(rate / 8 / 500_000), "{least:?}");
+        }
         assert_eq!(of(0, None).bytes_per_second, 1);
     }
 

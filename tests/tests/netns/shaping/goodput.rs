@@ -6,9 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use podnet_netutil::Netns;
+use podnet_standard_plugins::{Limit, Limits};
 use podnet_testkit::{Pod, TestHost};
 
-use super::{attach, limits};
+use super::attach;
 
 /// Until the first burst is used up and TCP has found its pace.
 const WARM_UP: Duration = Duration::from_millis(1500);
@@ -86,15 +87,15 @@ fn transfer(from: &Netns, to: &Netns, target: IpAddr, enough: u64) -> Measured {
     })
 }
 
-fn measure(rate: u64, direction: Direction, least: u64) -> Measured {
+fn measure(limit: Limit, direction: Direction, least: u64) -> Measured {
     let host = TestHost::new().unwrap();
     let pod: Pod = host.add_pod("web").unwrap();
     let address = host
         .run(async || {
             let web = attach(&host, &pod).await;
             web.shape(match direction {
-                Direction::ToPod => limits(Some(rate), None),
-                Direction::FromPod => limits(None, Some(rate)),
+                Direction::ToPod => Limits { to_pod: Some(limit), from_pod: None },
+                Direction::FromPod => Limits { to_pod: None, from_pod: Some(limit) },
             })
             .await;
             web.address
@@ -131,7 +132,19 @@ fn tcp_runs_at_the_limit_in_both_directions() {
 }
 
 fn verify(rate: u64, direction: Direction, least: u64) {
-    let Measured { overall, best } = measure(rate, direction, least);
+    let Measured { overall, best } = measure(Limit::new(rate), direction, least);
     assert!(overall <= rate / 10 * 11, "{direction:?} at {rate} bit/s: {overall}");
     assert!(best >= least, "{direction:?} at {rate} bit/s: {best}");
+}
+
+/// With a burst that was asked for, the whole burst may wait, as in the reference.
+#[test]
+fn tcp_runs_at_the_limit_with_a_burst_that_was_asked_for() {
+    const RATE: u64 = 20_000_000;
+    let limit = Limit { bits_per_second: RATE, burst_bits: Some(RATE / 50) };
+    for direction in [Direction::ToPod, Direction::FromPod] {
+        let Measured { overall, best } = measure(limit, direction, RATE / 10 * 9);
+        assert!(overall <= RATE / 10 * 11, "{direction:?}: {overall}");
+        assert!(best >= RATE / 10 * 9, "{direction:?}: {best}");
+    }
 }
