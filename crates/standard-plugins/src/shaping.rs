@@ -10,7 +10,7 @@
 mod buckets;
 mod device;
 
-use podnet_netutil::{Link, RootQdisc};
+use podnet_netutil::{Link, Netlink, RootQdisc};
 
 use crate::error::Error;
 use crate::host::Host;
@@ -154,20 +154,29 @@ async fn limit_received(
     host_end: &Link,
     limit: Limit,
 ) -> Result<Link, Error> {
-    let found = ifb.usable(host).await?;
-    let link = match &found {
-        Some(link) => link.clone(),
-        None => ifb.create(host, host_end.mtu).await?,
+    let netlink = &host.netlink;
+    let Some(link) = ifb.usable(host).await? else {
+        let link = ifb.create(host, host_end.mtu).await?;
+        netlink.set_token_bucket(&link, &buckets::bucket(&limit, host_end.mtu)).await?;
+        netlink.commit_ifb(&link, &ifb.alias).await?;
+        redirect(netlink, host_end, &link).await?;
+        return Ok(link);
     };
     limit_sent(host, &link, Some(limit), host_end.mtu).await?;
-    if found.is_none() {
-        host.netlink.commit_ifb(&link, &ifb.alias).await?;
-    }
-    let redirects = host.netlink.ingress_redirects(host_end).await?;
-    if redirects != [link.index] {
-        // One to a link that is gone, or an ingress qdisc whose filter is still missing.
-        host.netlink.remove_ingress(host_end).await?;
-        host.netlink.redirect_ingress(host_end, &link).await?;
+    if netlink.ingress_redirects(host_end).await? != [link.index] {
+        redirect(netlink, host_end, &link).await?;
     }
     Ok(link)
+}
+
+/// Redirects what the host end receives, in place of a redirect to a link that is gone, or of an ingress qdisc whose filter
+/// is still missing.
+async fn redirect(netlink: &Netlink, host_end: &Link, ifb: &Link) -> Result<(), Error> {
+    match netlink.redirect_ingress(host_end, ifb).await {
+        Err(error) if error.is_already_there() => {
+            netlink.remove_ingress(host_end).await?;
+            Ok(netlink.redirect_ingress(host_end, ifb).await?)
+        }
+        redirected => Ok(redirected?),
+    }
 }
