@@ -13,7 +13,7 @@ use podnet_cni_invoke::{Exec as _, ProcessExec, SearchPath};
 use podnet_cni_skel::{Call, Plugin};
 use podnet_cni_spec::{AddResult, CniError, ErrorCode, PluginType, SpecVersion};
 use podnet_kubenet::cni_type;
-use podnet_standard_plugins::{BUILTIN_TYPES, BuiltinExec, Host};
+use podnet_standard_plugins::{BUILTIN_TYPES, BuiltinExec, Firewall, Host};
 
 const PROGRAM: &str = "podnet-cni";
 /// Locks by which processes take turns; they may vanish at a reboot.
@@ -23,6 +23,8 @@ const RUNTIME_DIR: &str = "/run/podnet";
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
+/// The variable with the address of the system's bus.
+const SYSTEM_BUS: &str = "DBUS_SYSTEM_BUS_ADDRESS";
 /// Exit status of a call that names no plugin, as for every command's usage errors.
 const USAGE: u8 = 2;
 
@@ -71,9 +73,15 @@ fn execute(plugin: &PluginType, call: Call) -> Result<Option<AddResult>, CniErro
         // A delegate gets all that the plugin got, and its stderr is the plugin's (CNI 1.1.0, section 4).
         others.environment = std::env::vars_os().collect();
         others.inherit_stderr = true;
-        let exec = BuiltinExec::new(host).or_else(Arc::new(others));
+        let exec = BuiltinExec::new(host).or_else(Arc::new(others)).with_firewall(firewall());
         Ok(exec.run(plugin, &call.request).await?)
     })
+}
+
+/// The bus of the system is where every D-Bus program looks for it.
+fn firewall() -> Firewall {
+    let named = std::env::var(SYSTEM_BUS).ok().filter(|address| !address.is_empty());
+    named.map_or_else(Firewall::default, |bus| Firewall::default().with_system_bus(bus))
 }
 
 #[cfg(test)]

@@ -1,23 +1,24 @@
-//! Rules in the tables of the older iptables, which only its own program can change.
+//! Rules of iptables by its own programs, where netlink does not lead to them.
 //!
-//! The kernel has no netlink for it: the whole table is read, changed and written back by a private protocol and under
-//! the program's own lock. This is the one place that runs `iptables-legacy`, `ip6tables-legacy` and their `-restore`.
+//! Here are rules of ours in the FORWARD chain of the older iptables. The kernel has no netlink for it: the whole table is
+//! read, changed and written back by a private protocol and under the program's own lock. [`restore`] edits chains
+//! there; [`filter`] has whole chains in the node's own iptables, of either flavour. This is the one place that runs programs of iptables.
 
+pub mod filter;
+mod program;
 mod restore;
 
 use std::fs;
 use std::io;
-use std::process::Stdio;
 use std::time::Duration;
-
-use tokio::process::Command;
 
 use crate::sysctl::Family;
 
-pub use self::restore::{chain_rules, edit};
+pub use filter::{FilterEdit, FilterRule, FilterTable};
+pub use restore::{chain_rules, edit};
 
-/// How long a run may take: the program waits 5 s for its lock.
-const RUN_LIMIT: Duration = Duration::from_secs(10);
+/// How long a run may take: the program waits for its lock, and a busy machine for the program.
+const RUN_LIMIT: Duration = Duration::from_secs(30);
 
 /// The program did not do what it was to.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +26,7 @@ const RUN_LIMIT: Duration = Duration::from_secs(10);
 pub enum XtablesError {
     /// It is not installed.
     #[error(
-        "{program} is not installed, and the kernel has rules that only it can change; install it, or remove them"
+        "{program} is not installed, and nothing else can change the rules in question: install the package iptables"
     )]
     Missing {
         /// Its name.
@@ -46,6 +47,22 @@ pub enum XtablesError {
         program: &'static str,
         /// How long it had.
         seconds: u64,
+    },
+    /// Somebody else had its lock all the time.
+    #[error("{program}: {words}; try again later")]
+    Busy {
+        /// Its name.
+        program: &'static str,
+        /// What it said.
+        words: String,
+    },
+    /// The table has rules that are not iptables', and it leaves such a table alone.
+    #[error("{program}: {words}; remove what `nft` put there")]
+    Incompatible {
+        /// Its name.
+        program: &'static str,
+        /// What it said.
+        words: String,
     },
     /// It ended with a refusal.
     #[error("{program} {arguments}: {words}")]
@@ -104,20 +121,5 @@ async fn run(family: Family, arguments: &[&str]) -> Result<String, XtablesError>
         Family::V4 => "iptables-legacy",
         Family::V6 => "ip6tables-legacy",
     };
-    let mut command = Command::new(program);
-    command.args(["-w", "5"]).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    let ended = tokio::time::timeout(RUN_LIMIT, command.output()).await;
-    let output = match ended {
-        Err(_) => return Err(XtablesError::Overdue { program, seconds: RUN_LIMIT.as_secs() }),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(XtablesError::Missing { program });
-        }
-        Ok(Err(source)) => return Err(XtablesError::NotStarted { program, source }),
-        Ok(Ok(output)) => output,
-    };
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
-        return Err(XtablesError::Refused { program, arguments: arguments.join(" "), words });
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    program::run(program, &[&["-w", "5"], arguments].concat(), "").await
 }

@@ -9,13 +9,23 @@ use podnet_cni_spec::{AddResult, PluginType, PluginVersions, Request, SpecVersio
 use tokio::time::timeout;
 
 use crate::error::Error;
+use crate::firewall::Firewall;
 use crate::host::Host;
 use crate::tuning::Tuning;
 use crate::{bandwidth, bridge, host_local, loopback, portmap, ptp, static_ipam};
 
 /// The types that [`BuiltinExec`] runs itself.
-pub const BUILTIN_TYPES: [&str; 8] =
-    ["loopback", "bridge", "ptp", "host-local", "static", "portmap", "bandwidth", "tuning"];
+pub const BUILTIN_TYPES: [&str; 9] = [
+    "loopback",
+    "bridge",
+    "ptp",
+    "host-local",
+    "static",
+    "portmap",
+    "bandwidth",
+    "tuning",
+    "firewall",
+];
 
 /// Runs the standard plugins in this process and hands any other type to the `Exec` behind it.
 #[derive(Clone)]
@@ -23,13 +33,14 @@ pub struct BuiltinExec {
     host: Host,
     others: Option<Arc<dyn Exec>>,
     tuning: Tuning,
+    firewall: Firewall,
 }
 
 impl BuiltinExec {
     /// An `Exec` that acts on `host`, and on nothing for types it does not have itself.
     #[must_use]
     pub fn new(host: Host) -> Self {
-        Self { host, others: None, tuning: Tuning::default() }
+        Self { host, others: None, tuning: Tuning::default(), firewall: Firewall::default() }
     }
 
     /// Hands types that are not built in to `others`.
@@ -42,6 +53,12 @@ impl BuiltinExec {
     #[must_use]
     pub fn with_tuning(self, tuning: Tuning) -> Self {
         Self { tuning, ..self }
+    }
+
+    /// Takes this value's paths for the plugin `firewall`.
+    #[must_use]
+    pub fn with_firewall(self, firewall: Firewall) -> Self {
+        Self { firewall, ..self }
     }
 
     /// The host that it acts on.
@@ -65,6 +82,7 @@ impl BuiltinExec {
             ("portmap", Verb::Add) => portmap::add(host, request).await.map(Some),
             ("bandwidth", Verb::Add) => bandwidth::add(host, request).await.map(Some),
             ("tuning", Verb::Add) => self.tuning.add(request).await.map(Some),
+            ("firewall", Verb::Add) => self.firewall.add(host, request).await.map(Some),
             _ => self.run_without_result(plugin, request).await.map(|()| None),
         }
     }
@@ -102,6 +120,10 @@ impl BuiltinExec {
             ("tuning", Verb::Del) => self.tuning.del(request).await,
             ("tuning", Verb::Check) => self.tuning.check(request).await,
             ("tuning", Verb::Status) => self.tuning.status(request),
+            ("firewall", Verb::Del) => self.firewall.del(request).await,
+            ("firewall", Verb::Check) => self.firewall.check(request).await,
+            ("firewall", Verb::Gc) => self.firewall.gc(request).await,
+            ("firewall", Verb::Status) => self.firewall.status(request).await,
             // Nothing of loopback outlives a pod, and nothing could keep it from enabling an interface; static reserves
             // nothing; what tuning remembers of a pod does not say of which network, and goes with the next boot.
             ("loopback", Verb::Gc | Verb::Status)

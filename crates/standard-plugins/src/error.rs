@@ -12,6 +12,7 @@ use podnet_cni_spec::{
 use podnet_netutil::files::FileError;
 use podnet_netutil::lock::LockError;
 use podnet_netutil::system_text;
+use podnet_netutil::xtables::XtablesError;
 
 use crate::host_local::{AllocationError, RangeError};
 use crate::nat::{HostPort, Protocol};
@@ -135,6 +136,23 @@ pub enum Error {
         pattern: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// firewall: a program of iptables did not do what it was to.
+    #[error(transparent)]
+    Iptables(#[from] XtablesError),
+    /// firewall: firewalld did not do what it was to.
+    #[error("cannot {action}: {reason}")]
+    Firewalld {
+        /// What was tried: `add 10.1.0.2 to zone trusted`.
+        action: String,
+        /// What firewalld or the bus said.
+        reason: String,
+    },
+    /// firewall: some of what lets an attachment pass is still there; all else is removed.
+    #[error("{}", failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    NotWithdrawn {
+        /// What failed.
+        failures: Vec<Error>,
     },
     /// GC was asked for without the list of valid attachments.
     #[error(
@@ -366,6 +384,9 @@ impl Error {
         match self {
             Error::Spec(error) => error.code,
             Error::UndoFailed { first, .. } => first.code(),
+            Error::NotWithdrawn { failures } => {
+                failures.first().map_or(ErrorCode::INTERNAL, Error::code)
+            }
             Error::Ipam(error) => error.code(),
             Error::Unsupported { .. } | Error::OptionRefused { .. } => ErrorCode::UNSUPPORTED_FIELD,
             Error::OwnNetns { .. } | Error::Net(podnet_netutil::Error::Netns { .. }) => {
@@ -392,6 +413,7 @@ impl Error {
             // The pod that has the port may be on its way out.
             Error::HostPortTaken { .. }
             | Error::HostPortInUse { .. }
+            | Error::Iptables(XtablesError::Busy { .. })
             | Error::StoreBusy { .. }
             | Error::StoreChanging { .. }
             | Error::Lock(LockError::Held { .. }) => ErrorCode::TRY_AGAIN_LATER,

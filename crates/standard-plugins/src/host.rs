@@ -81,6 +81,12 @@ impl Host {
             other => other.map(Some),
         }
     }
+
+    /// Whoever adds rules of iptables that pods share excludes all others of podnet.
+    pub(crate) async fn iptables_lock(&self) -> Result<NamedLock, Error> {
+        let file = self.runtime_dir.join("iptables.lock");
+        Ok(NamedLock::acquire(file, ATTACHMENT_WAIT).await?)
+    }
 }
 
 /// Opens the pod's namespace, which must be one and not the host's own.

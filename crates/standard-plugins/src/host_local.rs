@@ -45,6 +45,7 @@ mod taken;
 
 pub use allocate::AllocationError;
 pub use range::RangeError;
+pub(crate) use reserved::reservation;
 pub use reserved::{Reservation, lock_store, reservations, reserved_addresses};
 
 /// How long a request waits for a store, unless told otherwise: with many at once on a busy machine the last one's turn

@@ -1,5 +1,5 @@
-//! The standard CNI plugins `loopback`, `bridge`, `ptp`, `host-local`, `static`, `portmap`, `bandwidth` and `tuning`,
-//! each verb a function from a request to a result; and what kubenet and they have in common: host ports, masquerade, limits.
+//! The standard CNI plugins `loopback`, `bridge`, `ptp`, `host-local`, `static`, `portmap`, `bandwidth`, `tuning` and
+//! `firewall`, each verb a function from a request to a result; and what kubenet and they have in common: host ports, masquerade, limits.
 //!
 //! A crate of its own because both sides of CNI need it: the programs that a runtime executes, and a process that runs
 //! the same plugins inside itself, by [`BuiltinExec`]; [`ChosenExec`] takes whichever of the two a node has. Either way the state they leave is the same: same links, same
@@ -54,6 +54,7 @@ pub mod bandwidth;
 pub mod shaping;
 pub mod static_ipam;
 pub mod tuning;
+pub mod firewall;
 pub mod builtin;
 pub mod choice;
 pub mod host;
@@ -65,6 +66,7 @@ pub mod error;
 pub use builtin::{BUILTIN_TYPES, BuiltinExec};
 pub use choice::{ChosenExec, PluginChoice, UnknownPluginChoice};
 pub use error::Error;
+pub use firewall::Firewall;
 pub use host::Host;
 pub use host_local::HostLocal;
 pub use label::Label;

@@ -26,6 +26,7 @@ mod listeners;
 mod stale;
 
 use self::audit::Verified;
+pub(crate) use self::forward::is_forwarding;
 use self::hostports::Present;
 
 /// The nftables table of this host's pods. Cloning shares it.

@@ -14,6 +14,7 @@ mod cni_faults;
 mod cni_flavour;
 mod cni_rules;
 mod command;
+mod firewall;
 mod flags;
 mod host_local;
 mod kubenet;

@@ -15,7 +15,7 @@ struct Place {
 const PLACES: &[Place] = &[
     Place {
         what: "start processes",
-        // netutil: the older iptables has no netlink, only a program that may change its rules.
+        // netutil: the older iptables has no netlink, only programs that may change its rules.
         packages: &["podnet-cni-invoke", "podnet-exec-plugin", "podnet-netutil"],
         names: &["process::Command"],
     },

@@ -1,13 +1,8 @@
 //! Chains of others in the tables of the older iptables: listed by its program, and edited in one run of it.
 
 use std::fs;
-use std::io;
-use std::process::Stdio;
 
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
-
-use super::{RUN_LIMIT, XtablesError, run};
+use super::{XtablesError, program, run};
 use crate::sysctl::Family;
 
 /// What the program says of a chain that does not exist.
@@ -46,32 +41,13 @@ pub async fn edit(family: Family, table: &str, lines: &[String]) -> Result<(), X
         Family::V6 => "ip6tables-legacy-restore",
     };
     let input = format!("*{table}\n{}\nCOMMIT\n", lines.join("\n"));
-    let mut command = Command::new(program);
-    command.args(["-w", "5", "--noflush"]).kill_on_drop(true);
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let ended = tokio::time::timeout(RUN_LIMIT, fed(&mut command, &input)).await;
-    let output = match ended {
-        Err(_) => return Err(XtablesError::Overdue { program, seconds: RUN_LIMIT.as_secs() }),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(XtablesError::Missing { program });
+    match program::run(program, &["-w", "5", "--noflush"], &input).await {
+        // The lines tell more than the arguments.
+        Err(XtablesError::Refused { program, words, .. }) => {
+            Err(XtablesError::Refused { program, arguments: lines.join("; "), words })
         }
-        Ok(Err(source)) => return Err(XtablesError::NotStarted { program, source }),
-        Ok(Ok(output)) => output,
-    };
-    if output.status.success() {
-        return Ok(());
+        outcome => outcome.map(drop),
     }
-    let words = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
-    Err(XtablesError::Refused { program, arguments: lines.join("; "), words })
-}
-
-async fn fed(command: &mut Command, input: &str) -> io::Result<std::process::Output> {
-    let mut child = command.spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A program that ends without reading is judged by its status.
-        let _ = stdin.write_all(input.as_bytes()).await;
-    }
-    child.wait_with_output().await
 }
 
 fn has_table(family: Family, table: &str) -> bool {

@@ -69,7 +69,8 @@ pub fn reservations(store: &Path) -> Result<Vec<Reservation>, Error> {
     Ok(addresses.into_iter().filter_map(|address| reservation(store, address)).collect())
 }
 
-fn reservation(store: &Path, address: IpAddr) -> Option<Reservation> {
+/// The reservation of one address in the store at `store`, if there is one.
+pub(crate) fn reservation(store: &Path, address: IpAddr) -> Option<Reservation> {
     let path = store.join(address.to_string());
     let owner = match files::read_bounded(&path, RECORD_LIMIT) {
         Ok(content) => match Record::parse(&content) {

@@ -9,6 +9,8 @@ use super::NatNetwork;
 use super::layout::has;
 
 const CHAIN: &str = "FORWARD";
+/// How the comments of our rules there begin.
+const COMMENT: &str = "podnet: ";
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
 /// Which packets a rule lets pass.
@@ -26,7 +28,7 @@ impl Side {
             Self::From => "from",
             Self::To => "to",
         };
-        format!("podnet: {} {word} {}", network.name, network.bridge)
+        format!("{COMMENT}{} {word} {}", network.name, network.bridge)
     }
 
     fn option(self) -> &'static str {
@@ -45,6 +47,11 @@ impl Side {
         };
         rule.count().accept().comment(self.comment(network))
     }
+}
+
+/// Whether a rule in the chain with this comment is one of ours for this bridge.
+pub(crate) fn is_forwarding(comment: &str, bridge: &str) -> bool {
+    comment.starts_with(COMMENT) && comment.rsplit(' ').next() == Some(bridge)
 }
 
 /// Adds to `lines` and to `transaction` what is missing in the chains of iptables on nftables.
