@@ -14,40 +14,51 @@ mod report;
 mod rounds;
 mod samples;
 mod table;
+mod versus;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 use crate::cargo;
+use crate::dist;
 use crate::test::space::Space;
 use crate::workspace::Workspace;
 use contender::{Column, Contender};
-use field::Field;
+use field::{AT_ONCE, Field};
 use machine::{Machine, Ticks};
 use programs::Installed;
 use report::Report;
 use rounds::Plan;
 
-/// What is measured, and this program itself: the contender in its process must be as optimised as the others.
-const BUILD: &[&str] =
-    &["build", "--release", "--package", "podnet-cni-programs", "--package", "xtask"];
+/// This program itself: the contender in its process must be as optimised as the others.
+const BUILD: &[&str] = &["build", "--release", "--package", "xtask"];
 
 /// Inside, `/run` is empty and vanishes with the process.
 const FOLDER: &str = "/run";
 
 /// Arguments of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
     /// How many pods stand at the end of the set-up: at most 1000, since a bridge has 1023 ports
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pods: u32,
     /// How the figures are written
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-    /// This process is the one that measures
+    /// This process is the one that measures: this program of ours
     #[arg(long, hide = true)]
-    inside: bool,
+    inside: Option<PathBuf>,
+}
+
+/// What else can be measured.
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Measures podnet-cni beside the Go programs whose place it takes, and says which goals are met.
+    Programs(versus::Args),
 }
 
 /// How the figures are written.
@@ -70,10 +81,11 @@ impl Output {
 
 /// Builds and measures, or only measures where this process is inside already.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    if !args.inside {
-        return build_and_enter(workspace, args);
+    if let Some(What::Programs(args)) = &args.what {
+        return versus::run(workspace, args);
     }
-    let report = measure(Path::new(FOLDER), &workspace.target.join("release"), args.pods)?;
+    let Some(program) = &args.inside else { return build_and_enter(workspace, args) };
+    let report = measure(Path::new(FOLDER), program, args.pods)?;
     match args.output {
         Output::Text => print!("{}", table::render(&report)),
         Output::Json => println!("{}", serde_json::to_string(&report)?),
@@ -86,18 +98,20 @@ fn build_and_enter(workspace: &Workspace, args: &Args) -> Result<()> {
     if let Space::Refused(reason) = &space {
         bail!("cannot measure outside of namespaces of our own: {reason}");
     }
+    let released = dist::own_program(workspace)?;
     cargo::succeed(&mut cargo::command(&workspace.root, BUILD))?;
     eprintln!("xtask: measuring {}", space.describe());
     let mut command = space.command(workspace.target.join("release/xtask"));
     let pods = args.pods.to_string();
-    command.args(["bench", "--inside", "--pods", &pods, "--output", args.output.name()]);
+    command.args(["bench", "--pods", &pods, "--output", args.output.name()]);
+    command.arg("--inside").arg(released.path);
     cargo::succeed(command.current_dir(&workspace.root))
 }
 
-/// Measures every contender that is here, with `pods` pods, on hosts below `folder`.
-fn measure(folder: &Path, release: &Path, pods: u32) -> Result<Report> {
+/// Measures every contender that is here, `program` being ours, with `pods` pods, on hosts below `folder`.
+fn measure(folder: &Path, program: &Path, pods: u32) -> Result<Report> {
     let installed =
-        [(Column::Go, Installed::go()), (Column::PodnetCni, Installed::podnet(release))];
+        [(Column::Go, Installed::go()), (Column::PodnetCni, Installed::podnet(program))];
     eprintln!("bench: making hosts and namespaces for {pods} pods each");
     let fields = Fields::make(folder, pods, &installed)?;
     let begin = Ticks::now()?;
@@ -121,7 +135,8 @@ struct Fields {
 
 impl Fields {
     fn make(folder: &Path, pods: u32, installed: &[(Column, Option<Installed>)]) -> Result<Self> {
-        let field = || Field::new_in(folder, pods).context("cannot make a host to measure on");
+        let field =
+            || Field::new_in(folder, pods, AT_ONCE).context("cannot make a host to measure on");
         let present = installed.iter().filter(|(_, installed)| installed.is_some());
         let programs = present.map(|(column, _)| Ok((*column, field()?)));
         Ok(Self {
@@ -156,7 +171,7 @@ mod tests {
     #[test]
     fn a_run_without_programs_measures_the_rest_and_says_why() {
         let folder = tempfile::tempdir().unwrap();
-        let report = measure(folder.path(), folder.path(), 2).unwrap();
+        let report = measure(folder.path(), &folder.path().join("podnet-cni"), 2).unwrap();
         let table = table::render(&report);
         assert!(table.contains("podnet-cni  not measured: "), "{table}");
         let set_up = report.rows.first().unwrap();

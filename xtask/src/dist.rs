@@ -2,6 +2,7 @@
 //!
 //! A machine's toolchain may lack a target. What cannot be built is said, and the rest is built all the same.
 
+mod deb;
 mod target;
 
 use std::fs;
@@ -14,20 +15,39 @@ use crate::cargo;
 use crate::workspace::Workspace;
 use target::{TARGETS, Target};
 
-/// The packages of the programs, and the programs.
-const PACKAGES: [&str; 2] = ["podnet-cli", "podnet-cni-programs"];
-const PROGRAMS: [&str; 2] = ["podnet", "podnet-cni"];
+pub(crate) use target::Way;
+
+/// A program, and the package of which it is.
+#[derive(Debug, Clone, Copy)]
+struct Program {
+    package: &'static str,
+    name: &'static str,
+}
+
+/// The command.
+const COMMAND: Program = Program { package: "podnet-cli", name: "podnet" };
 /// The program that every container start runs, and how large it may be.
-const SMALL: &str = "podnet-cni";
+const SMALL: Program = Program { package: "podnet-cni-programs", name: "podnet-cni" };
 const LIMIT: u64 = 5_000_000;
+
+/// A program as it is released.
+#[derive(Debug)]
+pub(crate) struct Released {
+    pub(crate) path: PathBuf,
+    pub(crate) way: Way,
+}
+
+/// Builds the CNI program for this machine's processor, as it is released.
+pub(crate) fn own_program(workspace: &Workspace) -> Result<Released> {
+    let ours = TARGETS.iter().find(|target| target.is_ours());
+    let way = ours.context("nothing is released for this processor")?.prepare(workspace)?;
+    Ok(Released { path: compile(workspace, &way, SMALL)?, way })
+}
 
 /// Builds everything that this machine can build.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let folder = workspace.target.join("dist");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)
-            .with_context(|| format!("cannot empty {}", folder.display()))?;
-    }
+    remove_if_there(&folder)?;
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let mut files = Vec::new();
     let (ours, foreign): (Vec<_>, Vec<_>) = TARGETS.iter().partition(|target| target.is_ours());
@@ -43,29 +63,37 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Builds for one target; the files made, relative to the folder.
-fn build(
-    workspace: &Workspace,
-    target: &Target,
-    way: &target::Way,
-    folder: &Path,
-) -> Result<Vec<PathBuf>> {
-    println!("dist: {} by {}", target.architecture, way.triple);
-    let mut command = way.cargo(&workspace.root, &["build", "--release"]);
-    cargo::succeed(command.args(PACKAGES.iter().flat_map(|package| ["--package", package])))?;
-    let built = workspace.target.join(way.triple).join("release");
-    let mut files = Vec::new();
-    for program in PROGRAMS {
-        files.push(copy(&built.join(program), folder, Path::new(target.architecture))?);
+fn remove_if_there(folder: &Path) -> Result<()> {
+    if !folder.exists() {
+        return Ok(());
     }
-    check_size(&folder.join(target.architecture).join(SMALL))?;
+    fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))
+}
+
+/// Builds for one target; the files made, relative to the folder.
+fn build(workspace: &Workspace, target: &Target, way: &Way, folder: &Path) -> Result<Vec<PathBuf>> {
+    println!("dist: {} by {}", target.architecture, way.triple);
+    let mut files = Vec::new();
+    for program in [COMMAND, SMALL] {
+        let built = compile(workspace, way, program)?;
+        files.push(copy(&built, folder, Path::new(target.architecture))?);
+    }
+    let ours = folder.join(target.architecture);
+    check_size(&ours.join(SMALL.name))?;
     if target.is_ours() {
         // Only here the command can be run; the pages are for all, and the Debian packages need them.
         let pages = folder.join("man");
-        cargo::succeed(Command::new(built.join("podnet")).arg("man").arg(&pages))?;
+        cargo::succeed(Command::new(ours.join(COMMAND.name)).arg("man").arg(&pages))?;
     }
-    files.extend(package(workspace, target, way, folder)?);
+    files.extend(deb::package(workspace, target, way, folder)?);
     Ok(files)
+}
+
+/// Each program by itself: what one needs of a crate must not make the other larger.
+fn compile(workspace: &Workspace, way: &Way, program: Program) -> Result<PathBuf> {
+    let mut command = way.cargo(&workspace.root, &["build", "--release"]);
+    cargo::succeed(command.args(["--package", program.package]))?;
+    Ok(workspace.target.join(way.triple).join("release").join(program.name))
 }
 
 fn copy(from: &Path, folder: &Path, below: &Path) -> Result<PathBuf> {
@@ -96,28 +124,6 @@ fn megabytes(bytes: u64) -> String {
     format!("{}.{:02} MB", hundredths / 100, hundredths % 100)
 }
 
-/// The Debian package, where `cargo deb` is installed.
-fn package(
-    workspace: &Workspace,
-    target: &Target,
-    way: &target::Way,
-    folder: &Path,
-) -> Result<Option<PathBuf>> {
-    let known = cargo::command(&workspace.root, &["deb", "--version"]).output();
-    if !known.is_ok_and(|output| output.status.success()) {
-        println!(
-            "dist: no Debian package: `cargo install cargo-deb --locked` brings what makes it"
-        );
-        return Ok(None);
-    }
-    let name = format!("podnet_{}.deb", target.debian);
-    let mut command = way.cargo(&workspace.root, &["deb", "--no-build", "--no-strip"]);
-    command.args(["--package", PACKAGES[0], "--output"]).arg(folder.join(&name));
-    cargo::succeed(&mut command)?;
-    println!("dist: {name} {}", megabytes(fs::metadata(folder.join(&name))?.len()));
-    Ok(Some(PathBuf::from(name)))
-}
-
 /// `SHA256SUMS`, as `sha256sum --check` reads it.
 fn write_checksums(folder: &Path, files: &[PathBuf]) -> Result<()> {
     let output = Command::new("sha256sum").args(files).current_dir(folder).output();
@@ -143,7 +149,7 @@ mod tests {
     #[test]
     fn a_program_that_is_too_large_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join(SMALL);
+        let program = folder.path().join(SMALL.name);
         let file = fs::File::create(&program).unwrap();
         check_size(&program).unwrap();
         file.set_len(LIMIT).unwrap();

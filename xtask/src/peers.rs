@@ -16,6 +16,8 @@ use crate::workspace::Workspace;
 use archive::Archive;
 
 const PACKAGE: &str = "containernetworking-plugins";
+/// Where it is written which version was fetched.
+const VERSION: &str = "version";
 /// Where it is written why they could not be fetched.
 const NOT_FETCHED: &str = "not-fetched";
 /// Debian's release with the newest programs.
@@ -52,12 +54,24 @@ fn instead(folder: &Path) -> String {
     if folder.join(PROGRAMS).exists() {
         return format!("the tests use what was fetched before, in {}", folder.display());
     }
-    let mut query = Command::new("dpkg-query");
-    query.args(["--show", "--showformat", "${Version}", PACKAGE]);
-    match output_of(&mut query) {
+    match installed_version() {
         Ok(version) => format!("the tests use the installed release, {version}, in {INSTALLED}"),
         Err(_) => format!("{PACKAGE} is not installed either: tests against it are skipped"),
     }
+}
+
+/// The package and version of the programs in a folder, as far as that is known.
+pub(crate) fn release(folder: &Path) -> Option<String> {
+    let version = match folder.to_str() {
+        Some(INSTALLED) => installed_version().ok()?,
+        _ => fs::read_to_string(folder.ancestors().nth(3)?.join(VERSION)).ok()?,
+    };
+    Some(format!("{PACKAGE} {version}"))
+}
+
+fn installed_version() -> Result<String> {
+    let mut query = Command::new("dpkg-query");
+    output_of(query.args(["--show", "--showformat", "${Version}", PACKAGE]))
 }
 
 /// Downloads and unpacks the package; returns its version.
@@ -71,6 +85,8 @@ fn fetch(folder: &Path) -> Result<String> {
     let removed = fs::remove_dir_all(&apt.folder);
     let version = fetched?;
     removed.with_context(|| format!("cannot remove {}", apt.folder.display()))?;
+    let note = folder.join(VERSION);
+    fs::write(&note, &version).with_context(|| format!("cannot write {}", note.display()))?;
     Ok(version)
 }
 
@@ -178,6 +194,15 @@ mod tests {
         fs::create_dir_all(folder.path().join(PROGRAMS)).unwrap();
         let said = instead(folder.path());
         assert!(said.starts_with("the tests use what was fetched before, in "), "{said}");
+    }
+
+    #[test]
+    fn what_was_fetched_is_known_by_its_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let programs = folder.path().join(PROGRAMS);
+        assert_eq!(release(&programs), None);
+        fs::write(folder.path().join(VERSION), "1.9.1+ds1-1").unwrap();
+        assert_eq!(release(&programs).unwrap(), "containernetworking-plugins 1.9.1+ds1-1");
     }
 
     #[test]

@@ -18,8 +18,8 @@ use skips::{SKIPS_VARIABLE, Skips};
 use space::Space;
 use tally::Tally;
 
-/// The package whose tests run the programs of these others.
-const RUNS_PROGRAMS: &str = "podnet-tests";
+/// The packages whose tests run the programs of these others.
+const RUN_PROGRAMS: &[&str] = &["podnet-tests", "xtask"];
 const PROGRAMS: &[&str] = &["podnet-cli", "podnet-cni-programs"];
 
 /// Builds and runs the tests of the packages, all where none is named, and closes with `N passed, N failed`.
@@ -46,7 +46,7 @@ pub(crate) fn run(workspace: &Workspace, packages: Vec<String>, filter: &[String
 
 /// Builds the programs too: some tests run them, and `cargo test` alone leaves them out.
 fn build_arguments(packages: &[String]) -> Vec<&str> {
-    let runs_programs = packages.iter().any(|package| package == RUNS_PROGRAMS);
+    let runs_programs = packages.iter().any(|package| RUN_PROGRAMS.contains(&package.as_str()));
     let programs = PROGRAMS.iter().copied().filter(|_| runs_programs);
     let programs = programs.flat_map(|package| ["--package", package]);
     let selected = selected(packages).into_iter().chain(programs);
@@ -126,10 +126,11 @@ mod tests {
         let build = |packages: &[String]| build_arguments(packages).join(" ");
         assert_eq!(build(&[]), "build --workspace --all-targets");
         assert_eq!(build(&["a".into()]), "build --package a --all-targets");
-        assert_eq!(
-            build(&[RUNS_PROGRAMS.into()]),
-            "build --package podnet-tests --package podnet-cli --package podnet-cni-programs --all-targets"
-        );
+        let programs = "--package podnet-cli --package podnet-cni-programs --all-targets";
+        for package in RUN_PROGRAMS {
+            let line = build(&[(*package).to_owned()]);
+            assert_eq!(line, format!("build --package {package} {programs}"));
+        }
     }
 
     #[test]

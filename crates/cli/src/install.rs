@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
-use podnet_standard_plugins::BUILTIN_TYPES;
+use podnet::kubenet::cni_type::program_types;
 use serde::Serialize;
 
 use crate::output::Output;
@@ -91,7 +91,7 @@ fn install(from: &Path, dir: &Path, force: bool) -> Result<Installed> {
     let program = dir.join(PROGRAM);
     place(&program, |path| write_program(path, &bytes))?;
     let mut links = Links::Hard;
-    for name in BUILTIN_TYPES {
+    for name in program_types() {
         place(&dir.join(name), |path| {
             if fs::hard_link(&program, path).is_ok() {
                 return Ok(());
@@ -103,16 +103,16 @@ fn install(from: &Path, dir: &Path, force: bool) -> Result<Installed> {
     File::open(dir)
         .and_then(|folder| folder.sync_all())
         .with_context(|| format!("cannot write {} to the disk", dir.display()))?;
-    Ok(Installed { program, names: BUILTIN_TYPES.to_vec(), links })
+    Ok(Installed { program, names: program_types().collect(), links })
 }
 
 /// Names all that are in the way.
 fn refuse_foreign(dir: &Path) -> Result<()> {
     let mut foreign = Vec::new();
-    for name in BUILTIN_TYPES.iter().chain([&PROGRAM]) {
+    for name in program_types().chain([PROGRAM]) {
         let path = dir.join(name);
         if fs::symlink_metadata(&path).is_ok() && !is_ours(&path)? {
-            foreign.push(*name);
+            foreign.push(name);
         }
     }
     ensure!(
@@ -175,10 +175,11 @@ mod tests {
         assert_eq!(installed.links, Links::Hard);
         let program = fs::metadata(dir.join(PROGRAM)).unwrap();
         assert_eq!(program.mode() & 0o7777, 0o755);
-        for name in BUILTIN_TYPES {
+        for name in program_types() {
             assert_eq!(fs::metadata(dir.join(name)).unwrap().ino(), program.ino());
         }
-        assert_eq!(fs::read_dir(&dir).unwrap().count(), BUILTIN_TYPES.len() + 1);
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), program_types().count() + 1);
+        assert!(dir.join("kubenet").exists());
     }
 
     #[test]
@@ -189,7 +190,7 @@ mod tests {
         install(&from, &dir, false).unwrap();
         let bridge = fs::read_to_string(dir.join("bridge")).unwrap();
         assert_eq!(bridge, "CNI x plugin of podnet 1.2.4");
-        assert_eq!(fs::read_dir(&dir).unwrap().count(), BUILTIN_TYPES.len() + 1);
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), program_types().count() + 1);
     }
 
     #[test]

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use podnet_cni_invoke::{Exec as _, ProcessExec, SearchPath};
 use podnet_cni_skel::{Call, Plugin};
-use podnet_cni_spec::{AddResult, CniError, ErrorCode, PluginType, SpecVersion};
+use podnet_cni_spec::{AddResult, CniError, ErrorCode, PluginType};
 use podnet_kubenet::cni_type;
-use podnet_standard_plugins::{BUILTIN_TYPES, BuiltinExec, Firewall, Host};
+use podnet_standard_plugins::{BuiltinExec, Firewall, Host, builtin};
 
 const PROGRAM: &str = "podnet-cni";
 /// Locks by which processes take turns; they may vanish at a reboot.
@@ -34,13 +34,9 @@ fn main() -> ExitCode {
     let plugin = Plugin {
         name,
         about: format!("CNI {name} plugin of podnet {}", env!("CARGO_PKG_VERSION")),
-        versions: SpecVersion::ALL,
+        versions: builtin::versions(name),
     };
     podnet_cni_skel::main(&plugin, |call| execute(&plugin_type, call))
-}
-
-fn types() -> impl Iterator<Item = &'static str> {
-    BUILTIN_TYPES.into_iter().chain([cni_type::TYPE])
 }
 
 /// The plugin that is meant, of those that exist.
@@ -48,12 +44,12 @@ fn plugin_name(mut arguments: impl Iterator<Item = OsString>) -> Option<&'static
     let program = arguments.next()?;
     let called = Path::new(&program).file_name()?.to_owned();
     let wanted = if called == OsStr::new(PROGRAM) { arguments.next()? } else { called };
-    types().find(|name| OsStr::new(name) == wanted)
+    cni_type::program_types().find(|name| OsStr::new(name) == wanted)
 }
 
 #[allow(clippy::print_stderr, reason = "a usage error is for the person at the terminal")]
 fn usage() -> ExitCode {
-    let types: Vec<_> = types().collect();
+    let types: Vec<_> = cni_type::program_types().collect();
     let types = types.join(", ");
     eprintln!("usage: {PROGRAM} TYPE, or call it by a link named TYPE; TYPE is one of {types}");
     ExitCode::from(USAGE)

@@ -13,7 +13,7 @@ use std::path::Path;
 use podnet_cni_spec::{AddResult, CniError, ErrorCode, Request, Verb};
 use podnet_netutil::bridge_filter;
 use podnet_plugin_api::{PodCidrs, PodSandbox};
-use podnet_standard_plugins::{Error as StandardError, PluginChoice};
+use podnet_standard_plugins::{BUILTIN_TYPES, Error as StandardError, PluginChoice};
 
 use self::failure::cni_error;
 use self::options::Options;
@@ -24,6 +24,11 @@ use crate::promise::Promise;
 
 /// The plugin's type.
 pub const TYPE: &str = "kubenet";
+
+/// Every type that the program `podnet-cni` is: the standard ones, and this one.
+pub fn program_types() -> impl Iterator<Item = &'static str> {
+    BUILTIN_TYPES.into_iter().chain([TYPE])
+}
 
 /// Does what a CNI request asks for. `runtime_dir` is the folder for locks.
 ///

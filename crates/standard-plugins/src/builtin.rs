@@ -141,12 +141,21 @@ pub fn is_builtin(plugin: &PluginType) -> bool {
     BUILTIN_TYPES.contains(&plugin.as_str())
 }
 
-/// The spec versions of the built-in plugins.
+/// The versions in which a result names interfaces, which some plugins have to know.
+const WITH_INTERFACES: &[SpecVersion] = &[
+    SpecVersion::V0_3_0,
+    SpecVersion::V0_3_1,
+    SpecVersion::V0_4_0,
+    SpecVersion::V1_0_0,
+    SpecVersion::V1_1_0,
+];
+
+/// The spec versions that a built-in plugin speaks.
 #[must_use]
-pub fn versions() -> PluginVersions {
-    PluginVersions {
-        cni_version: SpecVersion::LATEST.to_string(),
-        supported: SpecVersion::ALL.iter().map(ToString::to_string).collect(),
+pub fn versions(plugin: &str) -> &'static [SpecVersion] {
+    match plugin {
+        "bandwidth" | "firewall" => WITH_INTERFACES,
+        _ => SpecVersion::ALL,
     }
 }
 
@@ -191,7 +200,10 @@ impl Exec for BuiltinExec {
         plugin: &'a PluginType,
     ) -> BoxFuture<'a, Result<PluginVersions, ExecError>> {
         match &self.others {
-            _ if is_builtin(plugin) => Box::pin(async { Ok(versions()) }),
+            _ if is_builtin(plugin) => {
+                let versions = PluginVersions::new(versions(plugin.as_str()));
+                Box::pin(async { Ok(versions) })
+            }
             Some(others) => others.versions(plugin),
             None => Box::pin(async { Err(not_found(plugin)) }),
         }

@@ -228,7 +228,7 @@ impl ChosenExec {
 
     async fn versions(&self, plugin: &PluginType) -> Result<PluginVersions, ExecError> {
         match self.runner(plugin).await {
-            Ok(Runner::Builtin) => Ok(builtin::versions()),
+            Ok(Runner::Builtin) => Ok(PluginVersions::new(builtin::versions(plugin.as_str()))),
             // What a program says that is too old is for the caller to judge.
             Ok(Runner::Program) | Err(ExecError::VersionTooOld { .. }) => {
                 match self.search_path().find(plugin) {

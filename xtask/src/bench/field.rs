@@ -29,18 +29,19 @@ pub(super) struct Field {
 }
 
 impl Field {
-    /// A host below `folder` with `standing` pods and those that come and go.
-    pub(super) fn new_in(folder: &Path, standing: u32) -> Result<Self> {
+    /// A host below `folder` with `standing` pods and `passing` ones that come and go.
+    pub(super) fn new_in(folder: &Path, standing: u32, passing: u32) -> Result<Self> {
         let host = TestHost::new_in(folder)?;
         let pods = |from: u32, to: u32| {
             (from..to).map(|number| Ok(host.add_pod(&format!("pod-{number}"))?)).collect()
         };
         let (standing, passing): (Result<_>, Result<_>) =
-            (pods(0, standing), pods(standing, standing + AT_ONCE));
+            (pods(0, standing), pods(standing, standing + passing));
         Ok(Self { standing: standing?, passing: passing?, host })
     }
 
-    /// That each of these pods has `lo` and `eth0` enabled and the address that was reported, which no other has.
+    /// That each of these pods has `lo` and `eth0` enabled and, of its family, the address that was reported, which no
+    /// other has, and a default route.
     pub(super) async fn verify_attached(&self, pods: &[Pod], reported: &[IpAddr]) -> Result<()> {
         let different: BTreeSet<_> = reported.iter().collect();
         ensure!(different.len() == pods.len(), "{reported:?} is not one address for each pod");
@@ -87,13 +88,16 @@ async fn verify_pod(pod: &Pod, reported: IpAddr) -> Result<()> {
     ensure!(eth0.up, "eth0 is not enabled");
     ensure!(eth0.mtu == MTU, "eth0 has an MTU of {}", eth0.mtu);
     let addresses = netlink.addresses(&eth0).await?;
+    let of_family = |ip: IpAddr| ip.is_ipv4() == reported.is_ipv4();
     let has = addresses.iter().filter(|address| address.global).map(|address| address.network);
-    let has: Vec<_> = has.collect();
+    let has: Vec<_> = has.filter(|network| of_family(network.ip())).collect();
     let as_reported = has.iter().all(|network| network.ip() == reported) && has.len() == 1;
     ensure!(as_reported, "eth0 has {has:?}, and {reported} was reported");
     let routes = netlink.routes(&eth0).await?;
     ensure!(
-        routes.iter().any(|route| route.destination.prefix() == 0 && route.gateway.is_some()),
+        routes.iter().any(|route| {
+            route.destination.prefix() == 0 && route.gateway.is_some_and(of_family)
+        }),
         "eth0 has no default route"
     );
     Ok(())
@@ -128,7 +132,7 @@ mod tests {
     #[test]
     fn a_pod_without_a_network_does_not_pass_for_attached() {
         let folder = tempfile::tempdir().unwrap();
-        let field = Field::new_in(folder.path(), 1).unwrap();
+        let field = Field::new_in(folder.path(), 1, 0).unwrap();
         let reported = ["10.244.0.2".parse().unwrap()];
         let attached =
             field.host.run(async || field.verify_attached(&field.standing, &reported).await);

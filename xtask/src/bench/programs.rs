@@ -14,13 +14,14 @@ use serde_json::{Value, json};
 
 use super::contender::{Step, Timed};
 use super::field::{MTU, POD_CIDR};
+use crate::peers;
 
 /// The newest version that all of the programs know.
-const CNI_VERSION: &str = "1.0.0";
+pub(super) const CNI_VERSION: &str = "1.0.0";
 /// The programs that an attachment takes; the bridge is called, and calls the last one in turn.
-const LOOPBACK: &str = "loopback";
-const BRIDGE_TYPE: &str = "bridge";
-const HOST_LOCAL: &str = "host-local";
+pub(super) const LOOPBACK: &str = "loopback";
+pub(super) const BRIDGE_TYPE: &str = "bridge";
+pub(super) const HOST_LOCAL: &str = "host-local";
 
 /// Programs that are on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,13 +46,12 @@ impl Installed {
     }
 
     /// Ours, where it was built.
-    pub(super) fn podnet(folder: &Path) -> Option<Self> {
-        let program = folder.join("podnet-cni");
-        program.exists().then_some(Self::MultiCall(program))
+    pub(super) fn podnet(program: &Path) -> Option<Self> {
+        program.exists().then(|| Self::MultiCall(program.to_owned()))
     }
 
     /// The program of a type, and the arguments by which it is that one.
-    fn program(&self, plugin: &str) -> (PathBuf, Vec<String>) {
+    pub(super) fn program(&self, plugin: &str) -> (PathBuf, Vec<String>) {
         match self {
             Self::Each(folder) => (folder.join(plugin), Vec::new()),
             Self::MultiCall(program) => (program.clone(), vec![plugin.to_owned()]),
@@ -64,8 +64,19 @@ impl Installed {
         let mut command = Command::new(&program);
         let output = command.args(arguments).env_clear().stdin(Stdio::null()).output();
         let output = output.with_context(|| format!("cannot start {}", program.display()))?;
-        let said = [output.stdout, output.stderr].concat();
-        Ok(format!("{} ({})", first_line(&String::from_utf8_lossy(&said)), program.display()))
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let said = first_line(&said);
+        // Debian's programs do not know their version; the package does.
+        let said = self.package().unwrap_or_else(|| said.to_owned());
+        Ok(format!("{said} ({})", program.display()))
+    }
+
+    /// The package and the version that the programs are of, as far as that is known.
+    fn package(&self) -> Option<String> {
+        match self {
+            Self::Each(folder) => peers::release(folder),
+            Self::MultiCall(_) => None,
+        }
     }
 
     fn cni<'a>(&self, host: &'a TestHost, plugin: &str, config: Value) -> Cni<'a> {
@@ -155,10 +166,16 @@ fn bridge(networks_dir: &Path) -> Value {
 
 /// The address in the result of an ADD.
 fn address(result: &Value) -> Result<IpAddr> {
-    let text = result.pointer("/ips/0/address").and_then(Value::as_str);
-    let text = text.with_context(|| format!("no address in {result}"))?;
-    let network: IpNetwork = text.parse().with_context(|| format!("{text} is no address"))?;
-    Ok(network.ip())
+    addresses(result)?.first().copied().with_context(|| format!("no address in {result}"))
+}
+
+/// All addresses in the result of an ADD.
+pub(super) fn addresses(result: &Value) -> Result<Vec<IpAddr>> {
+    let ips = result.get("ips").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let texts = ips.iter().filter_map(|ip| ip.get("address").and_then(Value::as_str));
+    let networks = texts
+        .map(|text| text.parse::<IpNetwork>().with_context(|| format!("{text} is no address")));
+    networks.map(|network| Ok(network?.ip())).collect()
 }
 
 #[cfg(test)]
@@ -184,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_was_not_built_is_missing() {
-        assert_eq!(Installed::podnet(Path::new("/nowhere")), None);
+        assert_eq!(Installed::podnet(Path::new("/nowhere/podnet-cni")), None);
     }
 
     #[test]

@@ -133,13 +133,15 @@ fn take_turns(lanes: &mut [Lane<'_>], round: usize) {
 }
 
 /// Whose turn it is in which round: 0 1 3 2, then 1 2 0 3 and so on, where each follows each other equally often (a
-/// Williams design).
-fn turn(number: usize, round: usize, count: usize) -> usize {
-    match (number + count - round % count) % count {
+/// Williams design). Of an odd number that is so only when each order is followed by its mirror image.
+pub(super) fn turn(number: usize, round: usize, count: usize) -> usize {
+    let place = match (number + count - round % count) % count {
         0 => 0,
         offset if offset <= count / 2 => 2 * offset - 1,
         offset => 2 * (count - offset),
-    }
+    };
+    let mirrored = count % 2 == 1 && (round / count) % 2 == 1;
+    if mirrored { count - 1 - place } else { place }
 }
 
 impl<'a> Lane<'a> {
@@ -188,14 +190,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_follows_each_other_once_in_as_many_rounds() {
-        let mut followed = std::collections::BTreeSet::new();
-        for round in 0..4 {
-            let mut order = [0, 1, 2, 3];
-            order.sort_unstable_by_key(|number| turn(*number, round, 4));
-            followed.extend(order.windows(2).map(|pair| (pair[0], pair[1])));
+    fn each_follows_each_other_equally_often() {
+        for (count, rounds) in [(2, 2), (3, 6), (4, 4), (5, 10)] {
+            let mut followed = BTreeMap::new();
+            for round in 0..rounds {
+                let mut order: Vec<_> = (0..count).collect();
+                order.sort_unstable_by_key(|number| turn(*number, round, count));
+                for pair in order.windows(2) {
+                    *followed.entry((pair[0], pair[1])).or_insert(0) += 1;
+                }
+            }
+            assert_eq!(followed.len(), count * (count - 1), "of {count}");
+            assert!(followed.values().all(|times| *times == rounds / count), "{followed:?}");
         }
-        assert_eq!(followed.len(), 12);
+    }
+
+    #[test]
+    fn each_has_a_turn() {
         for count in 1..6 {
             let mut turns: Vec<_> = (0..count).map(|number| turn(number, 7, count)).collect();
             turns.sort_unstable();

@@ -56,7 +56,7 @@ fn number(unit: Unit, value: f64) -> String {
 }
 
 /// Lines whose first cell stands to the left and whose others stand to the right of their columns.
-fn aligned<const N: usize>(lines: &[[String; N]]) -> Vec<String> {
+pub(super) fn aligned<const N: usize>(lines: &[[String; N]]) -> Vec<String> {
     let mut widths = [0; N];
     for line in lines {
         for (width, cell) in widths.iter_mut().zip(line) {

@@ -38,11 +38,13 @@ pub(super) const TARGETS: [Target; 2] = [
 
 /// How a target is built here.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Way {
+pub(crate) struct Way {
     /// The target as rustc calls it.
     pub(super) triple: &'static str,
-    /// A variable for cargo.
-    variable: Option<(String, &'static str)>,
+    /// The linker, where it is not the target's usual one.
+    linker: Option<&'static str>,
+    /// What rustc must be told besides.
+    flags: &'static [&'static str],
 }
 
 impl Target {
@@ -65,28 +67,38 @@ impl Target {
 
     /// Rust's own linker serves for a foreign processor: no C is compiled.
     fn by_musl(&self) -> Way {
-        let linker = format!("CARGO_TARGET_{}_LINKER", in_capitals(self.musl));
-        let variable = (!self.is_ours()).then_some((linker, "rust-lld"));
-        Way { triple: self.musl, variable }
+        let linker = (!self.is_ours()).then_some("rust-lld");
+        Way { triple: self.musl, linker, flags: &[] }
     }
 
     fn by_glibc(&self) -> Way {
-        let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", in_capitals(self.glibc));
-        Way { triple: self.glibc, variable: Some((flags, "-C target-feature=+crt-static")) }
+        Way { triple: self.glibc, linker: None, flags: &["-C", "target-feature=+crt-static"] }
     }
-}
-
-fn in_capitals(triple: &str) -> String {
-    triple.to_uppercase().replace('-', "_")
 }
 
 impl Way {
     /// Cargo for this target.
     pub(super) fn cargo(&self, root: &Path, arguments: &[&str]) -> Command {
         let mut command = cargo::command(root, arguments);
-        command.args(["--target", self.triple]);
-        command.envs(self.variable.iter().map(|(name, value)| (name, value)));
+        command.args(["--target", self.triple]).envs(self.variables());
         command
+    }
+
+    /// The compiler for this target, for a file that needs no package.
+    pub(crate) fn rustc(&self) -> Command {
+        let mut command = Command::new("rustc");
+        command.args(["--target", self.triple]).args(self.flags);
+        command
+    }
+
+    /// Cargo reads the flags and the linker of a target from variables.
+    fn variables(&self) -> Vec<(String, String)> {
+        let target = self.triple.to_uppercase().replace('-', "_");
+        let linker =
+            self.linker.map(|linker| (format!("CARGO_TARGET_{target}_LINKER"), linker.to_owned()));
+        let flags = (!self.flags.is_empty())
+            .then(|| (format!("CARGO_TARGET_{target}_RUSTFLAGS"), self.flags.join(" ")));
+        linker.into_iter().chain(flags).collect()
     }
 }
 
@@ -118,12 +130,10 @@ mod tests {
     #[test]
     fn only_a_foreign_processor_needs_another_linker() {
         for target in &TARGETS {
-            assert_eq!(target.by_musl().variable.is_none(), target.is_ours());
-            let (name, value) = target.by_glibc().variable.unwrap();
-            assert!(
-                name.starts_with("CARGO_TARGET_") && name.ends_with("_GNU_RUSTFLAGS"),
-                "{name}"
-            );
+            assert_eq!(target.by_musl().variables().is_empty(), target.is_ours());
+            let [(name, value)] = target.by_glibc().variables().try_into().unwrap();
+            let triple = target.glibc.to_uppercase().replace('-', "_");
+            assert_eq!(name, format!("CARGO_TARGET_{triple}_RUSTFLAGS"));
             assert!(value.contains("crt-static"), "{value}");
         }
     }

@@ -1,7 +1,7 @@
 //! CHECK: whether what ADD built is still there.
 
 use podnet_cni_invoke::Exec;
-use podnet_cni_spec::{AddResult, Request};
+use podnet_cni_spec::{AddResult, Request, Route};
 use podnet_netutil::Netlink;
 
 use super::plan::{self, Ends, Plan};
@@ -25,7 +25,15 @@ pub async fn check(host: &Host, exec: &dyn Exec, request: &Request) -> Result<()
     if plan.masquerade {
         masquerade::check(host, &plan.label, &expected.ips).await?;
     }
+    let expected = with_subnets(expected)?;
     check_pod(&Netlink::open_in(&netns)?, plan.label.interface(), true, &expected).await
+}
+
+/// What is expected in the pod: the others of an address's network are reached by the gateway, too.
+fn with_subnets(mut expected: AddResult) -> Result<AddResult, Error> {
+    let ends = plan::ends(&expected.ips)?;
+    expected.routes.extend(ends.iter().filter_map(Ends::subnet).map(Route::new));
+    Ok(expected)
 }
 
 /// The host end is the one interface outside the pod; another program may have named it.
