@@ -2,13 +2,19 @@
 //!
 //! TCP needs none of this: a new connection is a new entry. UDP and SCTP clients keep their port, and with it the entry.
 
+mod locality;
+
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, OnceLock};
 
 use rustix::io::Errno;
 
 use crate::error::{Error, RequestError};
 use crate::netfilter::attribute::{find, find_in};
 use crate::netfilter::{Answer, Attributes, Message, Socket};
+use crate::netlink::Netlink;
+use crate::netns::Netns;
 use crate::sysctl::Family;
 
 /// `NFNL_SUBSYS_CTNETLINK` with `IPCTNL_MSG_CT_GET` and `IPCTNL_MSG_CT_DELETE`.
@@ -30,13 +36,14 @@ const DELETIONS_A_REQUEST: usize = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flows {
-    /// Those that were opened to this port, at this address or at any of the family.
+    /// Those that were opened to this port, at this address or at any of the family that is this host's. Those to the
+    /// same port of another host are not meant.
     To {
         /// The family of the addresses.
         family: Family,
         /// The IP protocol's number.
         protocol: u8,
-        /// The address; none for all.
+        /// The address; none for all of this host.
         address: Option<IpAddr>,
         /// The port.
         port: u16,
@@ -54,15 +61,19 @@ pub enum Flows {
 #[derive(Debug, Clone)]
 pub struct Conntrack {
     socket: Socket,
+    netns: Arc<Netns>,
+    /// Opened when first asked whose an address is.
+    routes: Arc<OnceLock<Netlink>>,
 }
 
 impl Conntrack {
     /// Opens a connection in the calling thread's network namespace, where it stays.
     ///
     /// # Errors
-    /// [`Error::Socket`] when the system gives no socket.
+    /// [`Error::Socket`] when the system gives no socket, [`Error::Netns`] when `/proc` is not mounted.
     pub fn open() -> Result<Self, Error> {
-        Ok(Self { socket: Socket::open()? })
+        let netns = Arc::new(Netns::current()?);
+        Ok(Self { socket: Socket::open()?, netns, routes: Arc::default() })
     }
 
     /// Forgets all connections that match one of `flows`, and returns how many there were. No flows is success.
@@ -83,14 +94,41 @@ impl Conntrack {
         let failed = |source| Error::Netlink { action: "list connections".to_owned(), source };
         let request = Message::new(GET, 0, number(family), Attributes::new());
         let entries = self.socket.list(request).await.map_err(failed)?;
-        let stale =
-            |entry: &&Answer| flows.iter().any(|flows| flows.match_entry(entry.attributes()));
-        let deletions: Vec<Message> =
-            entries.iter().filter(stale).filter_map(|entry| deletion(entry, family)).collect();
+        let mut own = HashMap::new();
+        let mut deletions = Vec::new();
+        for entry in &entries {
+            let is_meant = match Meant::by(flows, entry.attributes()) {
+                Meant::No => false,
+                Meant::Yes => true,
+                Meant::IfOwn(address) => self.is_own(address, &mut own).await?,
+            };
+            if is_meant {
+                deletions.extend(deletion(entry, family));
+            }
+        }
         for part in deletions.chunks(DELETIONS_A_REQUEST) {
             self.delete(part.to_vec()).await?;
         }
         Ok(deletions.len())
+    }
+
+    /// `own` remembers what was asked.
+    async fn is_own(
+        &self,
+        address: IpAddr,
+        own: &mut HashMap<IpAddr, bool>,
+    ) -> Result<bool, Error> {
+        if let Some(known) = own.get(&address) {
+            return Ok(*known);
+        }
+        if self.routes.get().is_none() {
+            // Another's that came first is as good.
+            let _ = self.routes.set(Netlink::open_in(&self.netns)?);
+        }
+        let Some(routes) = self.routes.get() else { return Ok(true) };
+        let is_own = locality::is_own_address(routes, address).await?;
+        own.insert(address, is_own);
+        Ok(is_own)
     }
 
     async fn delete(&self, deletions: Vec<Message>) -> Result<(), Error> {
@@ -104,6 +142,27 @@ impl Conntrack {
     }
 }
 
+/// Whether an entry is to be forgotten.
+enum Meant {
+    No,
+    Yes,
+    /// Where the address is one of this host's.
+    IfOwn(IpAddr),
+}
+
+impl Meant {
+    fn by(flows: &[Flows], entry: &[u8]) -> Self {
+        let mut all = flows.iter().filter(|flows| flows.match_entry(entry)).peekable();
+        if all.peek().is_none() {
+            return Self::No;
+        }
+        if all.any(|flows| !matches!(flows, Flows::To { address: None, .. })) {
+            return Self::Yes;
+        }
+        destination(entry).map_or(Self::No, Self::IfOwn)
+    }
+}
+
 impl Flows {
     fn family(&self) -> Family {
         match self {
@@ -113,6 +172,7 @@ impl Flows {
         }
     }
 
+    /// Whose the address is, where all of this host's are meant, is not asked here.
     fn match_entry(&self, entry: &[u8]) -> bool {
         let protocol = find_in(entry, &[ORIGINAL, TRANSPORT, PROTOCOL]).and_then(<[u8]>::first);
         match self {

@@ -59,6 +59,16 @@ impl Netlink {
         told(self.socket.request(&message).await, action)
     }
 
+    /// Asks for one object.
+    pub(crate) async fn ask(
+        &self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+        action: impl Fn() -> String,
+    ) -> Result<Vec<RouteNetlinkMessage>, Error> {
+        decoded(&self.request(message, flags, &action).await?, action)
+    }
+
     /// Lists objects, as they come.
     pub(crate) async fn list(
         &self,
@@ -74,9 +84,7 @@ impl Netlink {
         message: RouteNetlinkMessage,
         action: impl Fn() -> String,
     ) -> Result<Vec<RouteNetlinkMessage>, Error> {
-        let answers = self.list(message, &action).await?;
-        let decoded: Result<_, _> = answers.iter().map(Answer::decode).collect();
-        decoded.map_err(|source| Error::Netlink { action: action(), source })
+        decoded(&self.list(message, &action).await?, action)
     }
 }
 
@@ -95,6 +103,14 @@ fn told(
             Err(Error::Netlink { action: action(), source })
         }
     }
+}
+
+fn decoded(
+    answers: &[Answer],
+    action: impl FnOnce() -> String,
+) -> Result<Vec<RouteNetlinkMessage>, Error> {
+    let decoded: Result<_, _> = answers.iter().map(Answer::decode).collect();
+    decoded.map_err(|source| Error::Netlink { action: action(), source })
 }
 
 fn encode(message: RouteNetlinkMessage, flags: u16) -> Vec<u8> {

@@ -12,7 +12,7 @@ use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage};
 
 use crate::error::Error;
 use crate::link::Link;
-use crate::netlink::{Answer, Netlink};
+use crate::netlink::Netlink;
 
 pub use bucket::TokenBucket;
 
@@ -37,13 +37,8 @@ impl Netlink {
         let message = RouteNetlinkMessage::GetQueueDiscipline(at(link, TcHandle::ROOT));
         let action = || format!("look up the qdisc of {link}");
         // Without the echo the kernel tells the answer to everybody but who asked.
-        match self.request(message, NLM_F_ECHO, action).await {
-            Ok(answers) => {
-                let decoded: Result<Vec<_>, _> = answers.iter().map(Answer::decode).collect();
-                let decoded =
-                    decoded.map_err(|source| Error::Netlink { action: action(), source })?;
-                Ok(decoded.iter().find_map(root_qdisc).unwrap_or(RootQdisc::Default))
-            }
+        match self.ask(message, NLM_F_ECHO, action).await {
+            Ok(answers) => Ok(answers.iter().find_map(root_qdisc).unwrap_or(RootQdisc::Default)),
             // Not ENODEV, which says that the link itself is gone.
             Err(error) if error.errno() == Some(rustix::io::Errno::NOENT) => Ok(RootQdisc::Default),
             Err(error) => Err(error),

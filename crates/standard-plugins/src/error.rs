@@ -43,6 +43,9 @@ pub enum Error {
     /// The kernel refused something.
     #[error(transparent)]
     Net(#[from] podnet_netutil::Error),
+    /// A program of iptables did not do what it was to.
+    #[error(transparent)]
+    Iptables(#[from] XtablesError),
     /// The IPAM plugin failed, or could not be executed.
     #[error(transparent)]
     Ipam(Box<ExecError>),
@@ -137,9 +140,6 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// firewall: a program of iptables did not do what it was to.
-    #[error(transparent)]
-    Iptables(#[from] XtablesError),
     /// firewall: firewalld did not do what it was to.
     #[error("cannot {action}: {reason}")]
     Firewalld {

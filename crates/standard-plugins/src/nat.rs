@@ -18,16 +18,22 @@ use tokio::sync::Mutex;
 use crate::error::Error;
 
 mod audit;
+mod change;
+mod conditions;
 mod elements;
 mod forward;
 mod hostports;
 mod layout;
 mod listeners;
+mod networks;
 mod stale;
+mod wanted;
+
+pub use self::conditions::Conditions;
 
 use self::audit::Verified;
+use self::change::Present;
 pub(crate) use self::forward::is_forwarding;
-use self::hostports::Present;
 
 /// The nftables table of this host's pods. Cloning shares it.
 #[derive(Debug, Clone)]
@@ -127,18 +133,23 @@ impl fmt::Display for HostPort {
 }
 
 /// How host ports are published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Publishing {
     /// Whether a port on which a process of the host listens is refused. Some runtimes bind published ports themselves.
     pub refuse_listeners: bool,
     /// Whether a pod that comes by its own host port is given the host's address, without which it cannot answer itself.
     pub hairpin: bool,
+    /// Whether every client that comes by a host port gets the host's address.
+    pub masquerade_all: bool,
+    /// Which packets the ports are for.
+    pub conditions: Conditions,
 }
 
 impl Default for Publishing {
     fn default() -> Self {
-        Self { refuse_listeners: true, hairpin: true }
+        let conditions = Conditions::default();
+        Self { refuse_listeners: true, hairpin: true, masquerade_all: false, conditions }
     }
 }
 
@@ -157,6 +168,8 @@ pub struct Published {
     pub pod_ip: IpAddr,
     /// The port of the pod.
     pub container_port: u16,
+    /// For a port that only some packets reach, by what map and chains of its conditions are named; none for all packets.
+    pub conditions: Option<String>,
 }
 
 impl fmt::Display for Published {

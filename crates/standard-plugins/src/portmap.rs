@@ -5,10 +5,13 @@
 //! What differs: a port that another container has is refused instead of taken away (one on which a process listens is
 //! not, as some runtimes bind published ports themselves), ports end at 65535, a `protocol` may be in capitals, DEL needs
 //! nothing but the attachment, CHECK finds each missing port and rule, GC and STATUS exist. By 127.0.0.1 a port is
-//! reached where the container is behind a bridge. `markMasqBit` has no effect, as with the reference's nftables;
-//! `masqAll`, `externalSetMarkChain` and conditions are refused. DEL also ends what the reference's plugin published by
-//! iptables on nftables; what it published by the older iptables or by its own nftables table is for its own DEL.
+//! reached where the container is behind a bridge. `masqAll` is about what comes by the ports. `markMasqBit` and
+//! `externalSetMarkChain` have no effect: who is masqueraded is told without marks. Conditions are those of the
+//! attachment and replace nobody's; what of iptables and nftables can be said is in `docs/cni.md`.
+//!
+//! ADD, DEL and GC also remove what the reference's plugin published for the container by any of its backends.
 
+mod conditions;
 mod destination;
 mod options;
 mod reference;
@@ -18,18 +21,18 @@ use podnet_cni_spec::{AddResult, CniError, ErrorCode, NetworkName, Request, Vali
 use crate::error::Error;
 use crate::host::Host;
 use crate::label::Label;
-use crate::nat::{NatTable, Publishing};
+use crate::nat::NatTable;
 
 use self::destination::Destination;
 use self::options::Options;
+use self::reference::Scope;
 
 /// Publishes an attachment's ports, and passes on the result of the plugin before.
 ///
 /// Without ports nothing is touched.
 ///
 /// # Errors
-/// Before anything is touched: [`Error::Spec`], [`Error::Unsupported`] and [`Error::InvalidOption`] for the configuration
-/// and its `prevResult`. Then [`Error::HostPortTaken`], [`Error::HostPortTwice`], or what the kernel refused; by then
+/// Before anything is touched: [`Error::Spec`] and [`Error::InvalidOption`] for the configuration and its `prevResult`. Then [`Error::HostPortTaken`], [`Error::HostPortTwice`], or what the kernel refused; by then
 /// nothing is published, or [`Error::UndoFailed`] holds both errors.
 pub async fn add(host: &Host, request: &Request) -> Result<AddResult, Error> {
     let options = Options::of(&request.config)?;
@@ -46,7 +49,8 @@ pub async fn add(host: &Host, request: &Request) -> Result<AddResult, Error> {
         tracing::debug!(network = %network.name, "{mended}; set right");
     }
     let (ips, ports) = (&destination.ips, destination.reachable(&options.ports));
-    match nat.publish_as(&label, ips, &ports, publishing(&options)).await {
+    reference::remove(nat, &label, Scope::InTheWayOf { ips, ports: &ports }).await?;
+    match nat.publish_as(&label, ips, &ports, options.publishing()).await {
         Ok(()) => Ok(result),
         Err(first) => Err(undo(nat, &label, first).await),
     }
@@ -63,7 +67,17 @@ pub async fn del(host: &Host, request: &Request) -> Result<(), Error> {
     let _lock = host.lock_if_possible(&label).await?;
     let nat = host.nat().await?;
     nat.withdraw(&label).await?;
-    reference::empty_chain(nat.nft(), &label).await
+    let ports = options::sent_ports(&request.config);
+    let attached = request.config.prev_result().ok().flatten();
+    // A runtime that remembers the result remembers the ports too.
+    let had_ports = !ports.is_empty() || attached.is_none();
+    if reference::remove(nat, &label, Scope::Everything { had_ports }).await? {
+        // Whose connections those ports had, only the request can tell.
+        let ips = attached.iter().flat_map(|attached| &attached.ips);
+        let ips: Vec<_> = ips.map(|ip| ip.address.ip()).collect();
+        nat.forget_clients(&ips, &ports).await?;
+    }
+    Ok(())
 }
 
 /// Verifies that an attachment's ports lead to it, and that the rules are there by which they do.
@@ -82,19 +96,28 @@ pub async fn check(host: &Host, request: &Request) -> Result<(), Error> {
     let (ips, ports) = (&destination.ips, destination.reachable(&options.ports));
     let nat = host.nat().await?;
     let mut faults = nat.missing(&network).await?;
-    faults.extend(nat.unpublished(&label, ips, &ports, publishing(&options)).await?);
+    faults.extend(nat.unpublished(&label, ips, &ports, options.publishing()).await?);
     if faults.is_empty() { Ok(()) } else { Err(Error::CheckFailed(faults.join("; "))) }
 }
 
 /// Removes the ports of every attachment of this network that is not in the request's list of valid ones (CNI 1.1.0,
-/// section 2, GC). Nobody may add or delete an attachment of the network meanwhile.
+/// section 2, GC); where none is valid, everything of the network. Nobody may add or delete an attachment of the network
+/// meanwhile.
+///
+/// What the reference's plugin published by its nftables backend says nothing of its network, and is for DEL.
 ///
 /// # Errors
-/// [`Error::NoValidAttachments`] without that list: a missing list is not an empty one. [`Error::Net`].
+/// [`Error::NoValidAttachments`] without that list: a missing list is not an empty one. [`Error::Net`],
+/// [`Error::Iptables`].
 pub async fn gc(host: &Host, request: &Request) -> Result<(), Error> {
     let valid = request.config.valid_attachments()?.ok_or(Error::NoValidAttachments)?;
     let network = request.config.name()?;
     let nat = host.nat().await?;
+    if valid.is_empty() {
+        for line in nat.remove_network(&network).await? {
+            tracing::info!(%network, "no valid attachment: removed {line}");
+        }
+    }
     let published = nat.published().await?;
     let mut labels: Vec<&str> = published.iter().map(|port| port.label.as_str()).collect();
     labels.sort_unstable();
@@ -104,24 +127,20 @@ pub async fn gc(host: &Host, request: &Request) -> Result<(), Error> {
         tracing::info!(label = label.alias(), "no valid attachment");
         nat.withdraw(&label).await?;
     }
-    Ok(())
+    nat.remove_unused_rules().await?;
+    reference::collect(nat.nft(), &network, &valid).await
 }
 
 /// Whether ports could be published: the configuration is one of these, and the kernel has nftables.
 ///
 /// # Errors
-/// [`Error::Unsupported`] and [`Error::InvalidOption`]; [`Error::Spec`] with the code of a plugin that is not available.
+/// [`Error::InvalidOption`]; [`Error::Spec`] with the code of a plugin that is not available.
 pub async fn status(host: &Host, request: &Request) -> Result<(), Error> {
-    Options::of(&request.config)?;
+    Options::validate(&request.config)?;
     let listed = async { host.nat().await?.published().await }.await;
     listed.map(drop).map_err(|error| {
         CniError::new(ErrorCode::PLUGIN_NOT_AVAILABLE, format!("no nftables: {error}")).into()
     })
-}
-
-/// Without `snat` no client's address is touched, not even one that the container cannot answer to.
-fn publishing(options: &Options) -> Publishing {
-    Publishing { refuse_listeners: false, hairpin: options.snat }
 }
 
 fn is_invalid(label: &Label, network: &NetworkName, valid: &[ValidAttachment]) -> bool {

@@ -214,10 +214,10 @@ fn a_transaction_for_an_earlier_generation_is_refused() {
     });
 }
 
-#[test]
-fn every_condition_is_taken_by_the_kernel_and_reads_as_it_should() {
+/// Each test, with what `nft` prints where it must hold and where it must not.
+fn conditions() -> Vec<(Test, &'static str, &'static str)> {
     let interface = |name| InterfaceMatch::exactly(name).unwrap();
-    let cases = [
+    vec![
         (
             Test::Source("10.0.0.0/8".parse().unwrap()),
             "ip saddr 10.0.0.0/8",
@@ -253,11 +253,15 @@ fn every_condition_is_taken_by_the_kernel_and_reads_as_it_should() {
             "fib daddr type unicast",
             "fib daddr type != unicast",
         ),
-    ];
+    ]
+}
+
+#[test]
+fn every_condition_is_taken_by_the_kernel_and_reads_as_it_should() {
     in_own_netns(async || {
         let nft = Nft::open().unwrap();
         nft.commit(whole()).await.unwrap();
-        for (test, holds, holds_not) in cases {
+        for (test, holds, holds_not) in conditions() {
             for (negated, expected) in [(false, holds), (true, holds_not)] {
                 let mut transaction = Transaction::new();
                 transaction.flush_chain(TABLE, "pre");

@@ -11,7 +11,7 @@ use super::layout::{self, BRIDGE_TABLE, Chain, TABLE};
 use super::{NatNetwork, NatTable, forward};
 use crate::error::Error;
 
-const ROUTE_LOCALNET: &str = "route_localnet";
+pub(super) const ROUTE_LOCALNET: &str = "route_localnet";
 
 /// What was found in order, and when.
 #[derive(Debug, Default)]
@@ -26,6 +26,12 @@ impl Verified {
     fn holds(&self, network: &NatNetwork, generation: u32) -> bool {
         let found = self.networks.get(&network.name);
         found.is_some_and(|(at, found)| *at == generation && found == network)
+    }
+
+    /// What is removed is looked at again when it is needed again.
+    pub(super) fn forget(&mut self, network: &NetworkName) {
+        self.networks.remove(network);
+        self.legacy.remove(network);
     }
 
     /// A transaction of ours was the only one: what was in order still is.
@@ -136,8 +142,7 @@ impl NatTable {
 
 impl Repair {
     fn compare(&mut self, table: Table<'static>, wanted: &[&Chain], present: &[ListedRule]) {
-        let faults: Vec<String> =
-            wanted.iter().filter_map(|chain| fault(table, chain, present)).collect();
+        let faults: Vec<String> = wanted.iter().filter_map(|chain| chain.fault(present)).collect();
         if faults.is_empty() {
             return;
         }
@@ -157,11 +162,7 @@ impl Repair {
             }
         }
         for chain in wanted {
-            self.transaction.add_chain(table, &chain.base());
-            self.transaction.flush_chain(table, &chain.name);
-            for rule in &chain.rules {
-                self.transaction.append_rule(table, &chain.name, rule);
-            }
+            chain.write(&mut self.transaction);
         }
     }
 
@@ -172,20 +173,6 @@ impl Repair {
             self.transaction.flush_chain(table, chain);
             self.transaction.delete_chain(table, chain);
         }
-    }
-}
-
-/// What is wrong with a chain, by its rules' comments.
-fn fault(table: Table<'_>, wanted: &Chain, present: &[ListedRule]) -> Option<String> {
-    let own = present.iter().filter(|rule| rule.chain == wanted.name);
-    let own: Vec<&str> = own.map(|rule| rule.comment.as_deref().unwrap_or_default()).collect();
-    let expected = wanted.comments();
-    if own == expected {
-        None
-    } else if own.is_empty() {
-        Some(format!("chain {table} {} is missing or empty", wanted.name))
-    } else {
-        Some(format!("chain {table} {} has other rules than it needs", wanted.name))
     }
 }
 

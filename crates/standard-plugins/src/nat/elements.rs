@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use podnet_netutil::Family;
 use podnet_netutil::nft::{Element, push_address, push_port, push_protocol};
 
+use super::conditions::PortsMap;
 use super::layout::any_address;
 use super::{Protocol, Published};
 
@@ -19,7 +20,7 @@ impl Published {
         family_of(self.pod_ip)
     }
 
-    /// Its element in the map of its family.
+    /// Its element in its map.
     pub(super) fn element(&self) -> Element {
         let (mut key, mut data) = (Vec::new(), Vec::new());
         push_protocol(&mut key, self.protocol.number());
@@ -30,8 +31,9 @@ impl Published {
         Element { key, data, comment: Some(self.label.clone()) }
     }
 
-    /// Reads an element of a family's map; none where it is not one of ours.
-    pub(super) fn from_element(family: Family, element: &Element) -> Option<Self> {
+    /// Reads an element of a map; none where it is not one of ours.
+    pub(super) fn from_element(map: &PortsMap, element: &Element) -> Option<Self> {
+        let family = map.family;
         let (protocol, key) = element.key.split_at_checked(4)?;
         let (host_ip, host_port) = address_and_port(family, key)?;
         let (pod_ip, container_port) = address_and_port(family, &element.data)?;
@@ -42,24 +44,39 @@ impl Published {
             host_port,
             pod_ip,
             container_port,
+            conditions: map.conditions.clone(),
         })
     }
 
-    /// Whether a packet could be meant for both.
+    /// Whether a packet could be meant for both. Whether one could meet two sets of conditions is not known here: who
+    /// gave them knows.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         let same = (self.protocol, self.host_port, self.family())
             == (other.protocol, other.host_port, other.family());
         let any = self.host_ip.is_none() || other.host_ip.is_none();
-        same && (any || self.host_ip == other.host_ip)
+        let met = self.conditions == other.conditions
+            || self.conditions.is_none()
+            || other.conditions.is_none();
+        same && met && (any || self.host_ip == other.host_ip)
     }
 }
 
 /// The element by which a pod is known to have host ports.
-pub(super) fn hairpin(pod_ip: IpAddr, label: &str) -> Element {
+pub(super) fn hairpin(port: &Published) -> Element {
     let mut key = Vec::new();
-    push_address(&mut key, pod_ip);
-    push_address(&mut key, pod_ip);
-    Element { key, data: Vec::new(), comment: Some(label.to_owned()) }
+    push_address(&mut key, port.pod_ip);
+    push_address(&mut key, port.pod_ip);
+    Element { key, data: Vec::new(), comment: Some(port.label.clone()) }
+}
+
+/// The element by which the clients of a port are known to be masqueraded.
+pub(super) fn masquerade(port: &Published) -> Element {
+    let mut key = Vec::new();
+    push_protocol(&mut key, port.protocol.number());
+    push_address(&mut key, port.pod_ip);
+    push_port(&mut key, port.container_port);
+    push_port(&mut key, port.host_port);
+    Element { key, data: Vec::new(), comment: Some(port.label.clone()) }
 }
 
 fn address_and_port(family: Family, bytes: &[u8]) -> Option<(IpAddr, u16)> {
@@ -88,7 +105,12 @@ mod tests {
             host_port: 5353,
             pod_ip: pod_ip.parse().unwrap(),
             container_port: 53,
+            conditions: None,
         }
+    }
+
+    fn with(conditions: &str, port: &Published) -> Published {
+        Published { conditions: Some(conditions.to_owned()), ..port.clone() }
     }
 
     #[test]
@@ -99,16 +121,19 @@ mod tests {
             (None, "fd00::2"),
             (Some("2001:db8::1"), "fd00::2"),
         ] {
-            let published = published(host_ip, pod_ip);
-            let read = Published::from_element(published.family(), &published.element());
-            assert_eq!(read, Some(published));
+            let without = published(host_ip, pod_ip);
+            for published in [with("0a1b", &without), without] {
+                let map = PortsMap::of(&published);
+                assert_eq!(Published::from_element(&map, &published.element()), Some(published));
+            }
         }
     }
 
     #[test]
     fn an_element_of_another_shape_is_none_of_ours() {
         let element = Element { key: vec![6, 0, 0], ..Element::default() };
-        assert_eq!(Published::from_element(Family::V4, &element), None);
+        let map = PortsMap { family: Family::V4, conditions: None };
+        assert_eq!(Published::from_element(&map, &element), None);
     }
 
     #[test]
@@ -118,5 +143,8 @@ mod tests {
         let other = published(Some("192.0.2.2"), "10.1.0.3");
         assert!(any.overlaps(&one) && one.overlaps(&any) && one.overlaps(&one));
         assert!(!one.overlaps(&other) && !any.overlaps(&published(None, "fd00::2")));
+        let conditional = with("0a1b", &any);
+        assert!(conditional.overlaps(&any) && any.overlaps(&conditional));
+        assert!(conditional.overlaps(&conditional) && !conditional.overlaps(&with("2c3d", &any)));
     }
 }

@@ -1,6 +1,7 @@
 //! The FORWARD chain of iptables, where it drops by policy: an accept in our table cannot overrule a drop in another.
 //! Rules of ours at its head let pods' packets pass; all other rules are left alone.
 
+use podnet_cni_spec::NetworkName;
 use podnet_netutil::nft::{Nft, Rule, Table, TableFamily, Transaction};
 use podnet_netutil::xtables::{self, XtablesError};
 use podnet_netutil::{Error as NetError, Family};
@@ -23,12 +24,15 @@ enum Side {
 const SIDES: [Side; 2] = [Side::From, Side::To];
 
 impl Side {
-    fn comment(self, network: &NatNetwork) -> String {
-        let word = match self {
+    fn word(self) -> &'static str {
+        match self {
             Self::From => "from",
             Self::To => "to",
-        };
-        format!("{COMMENT}{} {word} {}", network.name, network.bridge)
+        }
+    }
+
+    fn comment(self, network: &NatNetwork) -> String {
+        format!("{COMMENT}{} {} {}", network.name, self.word(), network.bridge)
     }
 
     fn option(self) -> &'static str {
@@ -127,19 +131,64 @@ async fn prepend(network: &NatNetwork, family: Family, side: Side) -> Result<(),
     xtables::prepend_forward_rule(family, &rule).await
 }
 
+/// Adds to `lines` and to `transaction` what takes a network's rules out of the chains of iptables on nftables.
+pub(super) async fn remove(
+    nft: &Nft,
+    network: &NetworkName,
+    lines: &mut Vec<String>,
+    transaction: &mut Transaction,
+) -> Result<(), NetError> {
+    for family in FAMILIES {
+        let table = Table { family: table_family(family), name: "filter" };
+        for rule in nft.chain_rules(table, CHAIN).await? {
+            if rule.comment.as_deref().is_some_and(|comment| is_of(network, comment)) {
+                lines.push(format!("a rule of chain {table} {CHAIN}"));
+                transaction.delete_rule(table, CHAIN, rule.handle);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes a network's rules out of the chains of the older iptables, and returns what was there or why it stays.
+pub(super) async fn remove_legacy(network: &NetworkName) -> Vec<String> {
+    let mut lines = Vec::new();
+    for family in FAMILIES {
+        match remove_from(network, family).await {
+            Ok(0) => {}
+            Ok(_) => lines.push(format!("rules of chain {CHAIN} of {}", program(family))),
+            Err(error) => lines.push(error.to_string()),
+        }
+    }
+    lines
+}
+
+async fn remove_from(network: &NetworkName, family: Family) -> Result<usize, XtablesError> {
+    let rules = xtables::forward_rules(family).await?;
+    let own = |rule: &&String| {
+        let comment = rule.split_once("--comment \"").and_then(|(_, rest)| rest.split_once('"'));
+        comment.is_some_and(|(comment, _)| is_of(network, comment))
+    };
+    let own = rules.iter().filter(own).filter_map(|rule| rule.strip_prefix("-A "));
+    let deletions: Vec<String> = own.map(|rule| format!("-D {rule}")).collect();
+    if !deletions.is_empty() {
+        xtables::edit(family, "filter", &deletions).await?;
+    }
+    Ok(deletions.len())
+}
+
+/// Whether a rule's comment is one of this network's, whatever its bridge.
+fn is_of(network: &NetworkName, comment: &str) -> bool {
+    SIDES.iter().any(|side| comment.starts_with(&format!("podnet: {network} {} ", side.word())))
+}
+
 fn missing_sides(network: &NatNetwork, present: impl Fn(&str) -> bool) -> Vec<Side> {
     SIDES.into_iter().filter(|side| !present(&side.comment(network))).collect()
 }
 
 fn line(network: &NatNetwork, side: Side, place: &str) -> String {
     let bridge = &network.bridge;
-    format!(
-        "chain {CHAIN} of {place} drops what goes {} {bridge}",
-        match side {
-            Side::From => "from",
-            Side::To => "to",
-        }
-    )
+    format!("chain {CHAIN} of {place} drops what goes {} {bridge}", side.word())
 }
 
 fn table_family(family: Family) -> TableFamily {

@@ -4,9 +4,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::{IpNetwork, Ipv4Network};
+use podnet_cni_spec::NetworkName;
 use podnet_netutil::Family;
 use podnet_netutil::nft::{
-    BaseChain, ChainKind, Collection, Field, Hook, Load, Rule, Slot, Table, TableFamily,
+    BaseChain, ChainKind, Collection, Field, Hook, ListedRule, Load, Rule, Slot, Table,
+    TableFamily, Transaction,
 };
 
 use super::NatNetwork;
@@ -17,8 +19,11 @@ pub(super) const TABLE: Table<'static> = Table { family: TableFamily::Inet, name
 pub(super) const BRIDGE_TABLE: Table<'static> =
     Table { family: TableFamily::Bridge, name: "podnet" };
 
+const OWN_CHAINS: [(Table<'static>, &str); 4] =
+    [(TABLE, "guard-"), (TABLE, "loopback-"), (TABLE, "masquerade-"), (BRIDGE_TABLE, "output-")];
+
 /// After the service proxy's chains, which are at -100: a service's port goes before a pod's.
-const AFTER_SERVICES: i32 = -90;
+pub(super) const AFTER_SERVICES: i32 = -90;
 /// `srcnat`, where masquerading belongs.
 const SOURCE_TRANSLATION: i32 = 100;
 /// `raw`: before anything is translated.
@@ -46,6 +51,29 @@ impl Chain {
     pub(super) fn comments(&self) -> Vec<&str> {
         self.rules.iter().filter_map(Rule::comment_text).collect()
     }
+
+    /// What is wrong with it, by its rules' comments.
+    pub(super) fn fault(&self, present: &[ListedRule]) -> Option<String> {
+        let (table, name) = (self.table, &self.name);
+        let own = present.iter().filter(|rule| rule.chain == *name);
+        let own: Vec<&str> = own.map(|rule| rule.comment.as_deref().unwrap_or_default()).collect();
+        if own == self.comments() {
+            None
+        } else if own.is_empty() {
+            Some(format!("chain {table} {name} is missing or empty"))
+        } else {
+            Some(format!("chain {table} {name} has other rules than it needs"))
+        }
+    }
+
+    /// Makes it, or makes it again.
+    pub(super) fn write(&self, transaction: &mut Transaction) {
+        transaction.add_chain(self.table, &self.base());
+        transaction.flush_chain(self.table, &self.name);
+        for rule in &self.rules {
+            transaction.append_rule(self.table, &self.name, rule);
+        }
+    }
 }
 
 /// The map of the host ports of a family.
@@ -64,6 +92,15 @@ pub(super) fn hairpins(family: Family) -> &'static str {
     }
 }
 
+/// The set of the ports of a family whose clients all get the host's address: each with the pod, the pod's port and the
+/// host's.
+pub(super) fn masquerades(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "masquerades4",
+        Family::V6 => "masquerades6",
+    }
+}
+
 /// The key that stands for all of the host's addresses of a family.
 pub(super) fn any_address(family: Family) -> IpAddr {
     match family {
@@ -73,22 +110,25 @@ pub(super) fn any_address(family: Family) -> IpAddr {
 }
 
 /// The sets and maps of the table.
-pub(super) fn collections() -> [Collection<'static>; 4] {
+pub(super) fn collections() -> [Collection<'static>; 6] {
     use Field::{Ipv4, Ipv6, Port, Protocol};
     [
-        Collection {
-            name: host_ports(Family::V4),
-            key: &[Protocol, Ipv4, Port],
-            data: &[Ipv4, Port],
-        },
-        Collection {
-            name: host_ports(Family::V6),
-            key: &[Protocol, Ipv6, Port],
-            data: &[Ipv6, Port],
-        },
+        ports_map(Family::V4, host_ports(Family::V4)),
+        ports_map(Family::V6, host_ports(Family::V6)),
         Collection { name: hairpins(Family::V4), key: &[Ipv4, Ipv4], data: &[] },
         Collection { name: hairpins(Family::V6), key: &[Ipv6, Ipv6], data: &[] },
+        Collection { name: masquerades(Family::V4), key: &[Protocol, Ipv4, Port, Port], data: &[] },
+        Collection { name: masquerades(Family::V6), key: &[Protocol, Ipv6, Port, Port], data: &[] },
     ]
+}
+
+/// A map of host ports.
+pub(super) fn ports_map(family: Family, name: &str) -> Collection<'_> {
+    use Field::{Ipv4, Ipv6, Port, Protocol};
+    match family {
+        Family::V4 => Collection { name, key: &[Protocol, Ipv4, Port], data: &[Ipv4, Port] },
+        Family::V6 => Collection { name, key: &[Protocol, Ipv6, Port], data: &[Ipv6, Port] },
+    }
 }
 
 /// The chains that every network shares, and those of this one.
@@ -96,7 +136,7 @@ pub(super) fn chains(network: &NatNetwork) -> Vec<Chain> {
     let mut chains = vec![
         translation("prerouting", Hook::Prerouting),
         translation("output", Hook::Output),
-        hairpin_chain(),
+        client_chain(),
     ];
     chains.extend(guard(network));
     chains.extend(loopback_clients(network));
@@ -104,6 +144,28 @@ pub(super) fn chains(network: &NatNetwork) -> Vec<Chain> {
     chains.extend(network.masquerade.then(|| masquerade(network)));
     chains.extend(dedup(network));
     chains
+}
+
+/// The chains that are a network's own, which of them there may be and in which table.
+pub(super) fn own_chains(network: &NetworkName) -> [(Table<'static>, String); 4] {
+    OWN_CHAINS.map(|(table, prefix)| (table, format!("{prefix}{network}")))
+}
+
+/// The network whose own a chain is; none for one that all share.
+pub(super) fn owner(table: Table<'_>, chain: &str) -> Option<NetworkName> {
+    let of_table = OWN_CHAINS.iter().filter(|(own, _)| *own == table);
+    let mut names = of_table.filter_map(|(_, prefix)| chain.strip_prefix(prefix));
+    names.find_map(|name| name.parse().ok())
+}
+
+/// What of 127.0.0.0/8 the comment of a guard's rule says.
+pub(super) fn guard_comment(bridge: &str) -> String {
+    format!("from {bridge} to 127.0.0.0/8: drop")
+}
+
+/// The bridge that a guard's rule guards, by its comment.
+pub(super) fn guarded(comment: &str) -> Option<&str> {
+    comment.strip_prefix("from ")?.strip_suffix(" to 127.0.0.0/8: drop")
 }
 
 /// The name of the chain by which copies are dropped.
@@ -116,31 +178,41 @@ pub(super) fn has(network: &NatNetwork, family: Family) -> bool {
     network.pod_cidrs.iter().any(|cidr| Family::of(cidr) == family)
 }
 
-fn nat_chain(name: String, hook: Hook, priority: i32, rules: Vec<Rule>) -> Chain {
+pub(super) fn nat_chain(name: String, hook: Hook, priority: i32, rules: Vec<Rule>) -> Chain {
     Chain { table: TABLE, name, kind: ChainKind::Nat, hook, priority, rules }
 }
 
 /// From the host's ports to the pods'. A destination elsewhere that happens to have the same port is left alone.
 fn translation(name: &str, hook: Hook) -> Chain {
-    let loopback6 = IpNetwork::from(IpAddr::V6(Ipv6Addr::LOCALHOST));
-    let mut rules = vec![
-        Rule::new().not_to_this_host().leave_chain().comment("only to this host's addresses"),
-        // A packet from ::1 cannot leave the host, whatever its new destination.
-        Rule::new().of_family(Family::V6).to_network(loopback6).leave_chain().comment("not to ::1"),
-    ];
+    let mut rules = vec![only_to_this_host(), not_to_loopback6()];
     for family in [Family::V4, Family::V6] {
         let map = host_ports(family);
-        let exact = Load::Destination(family);
-        rules.push(look_up(family, exact).comment(format!("{map}: an address's port")));
-        let mut any = Vec::new();
-        podnet_netutil::nft::push_address(&mut any, any_address(family));
-        let any = look_up(family, Load::Constant(any));
+        let [exact, any] = look_ups(family, map, &Rule::new().of_family(family));
+        rules.push(exact.comment(format!("{map}: an address's port")));
         rules.push(any.comment(format!("{map}: a port of any address")));
     }
     nat_chain(name.to_owned(), hook, AFTER_SERVICES, rules)
 }
 
-fn look_up(family: Family, address: Load) -> Rule {
+pub(super) fn only_to_this_host() -> Rule {
+    Rule::new().not_to_this_host().leave_chain().comment("only to this host's addresses")
+}
+
+/// A packet from `::1` cannot leave the host, whatever its new destination.
+pub(super) fn not_to_loopback6() -> Rule {
+    let loopback6 = IpNetwork::from(IpAddr::V6(Ipv6Addr::LOCALHOST));
+    Rule::new().of_family(Family::V6).to_network(loopback6).leave_chain().comment("not to ::1")
+}
+
+/// What passed `tests` and goes to a port in the map: to one of its address, to one of any address.
+pub(super) fn look_ups(family: Family, map: &str, tests: &Rule) -> [Rule; 2] {
+    let mut any = Vec::new();
+    podnet_netutil::nft::push_address(&mut any, any_address(family));
+    [Load::Destination(family), Load::Constant(any)]
+        .map(|address| look_up(family, map, tests.clone(), address))
+}
+
+fn look_up(family: Family, map: &str, tests: Rule, address: Load) -> Rule {
     // The address takes one slot or four; what is found is put where the key was.
     let port = match family {
         Family::V4 => Slot(2),
@@ -150,18 +222,18 @@ fn look_up(family: Family, address: Load) -> Rule {
         Family::V4 => Slot(1),
         Family::V6 => Slot(4),
     };
-    Rule::new()
-        .of_family(family)
+    tests
         .load(Load::Protocol, Slot(0))
         .load(address, Slot(1))
         .load(Load::DestinationPort, port)
-        .look_up(host_ports(family), Slot(0), Slot(0))
+        .look_up(map, Slot(0), Slot(0))
         .translate_destination(family, Slot(0), found_port)
 }
 
-/// A pod that reaches itself by its host port must not see its own address as the client's.
-fn hairpin_chain() -> Chain {
-    let rules = [(Family::V4, Slot(1)), (Family::V6, Slot(4))].map(|(family, second)| {
+/// A pod that reaches itself by its host port must not see its own address as the client's; of some ports no client's
+/// address is to be seen.
+fn client_chain() -> Chain {
+    let itself = [(Family::V4, Slot(1)), (Family::V6, Slot(4))].map(|(family, second)| {
         Rule::new()
             .of_family(family)
             .of_translated_destination()
@@ -171,7 +243,21 @@ fn hairpin_chain() -> Chain {
             .masquerade()
             .comment(format!("{}: a pod to itself", hairpins(family)))
     });
-    nat_chain("postrouting".to_owned(), Hook::Postrouting, SOURCE_TRANSLATION, rules.to_vec())
+    let ports = [(Family::V4, Slot(2), Slot(3)), (Family::V6, Slot(5), Slot(6))];
+    let everybody = ports.map(|(family, port, host_port)| {
+        Rule::new()
+            .of_family(family)
+            .of_translated_destination()
+            .load(Load::Protocol, Slot(0))
+            .load(Load::Destination(family), Slot(1))
+            .load(Load::DestinationPort, port)
+            .load(Load::OriginalDestinationPort, host_port)
+            .in_set(masquerades(family), Slot(0))
+            .masquerade()
+            .comment(format!("{}: every client of a port", masquerades(family)))
+    });
+    let rules = itself.into_iter().chain(everybody).collect();
+    nat_chain("postrouting".to_owned(), Hook::Postrouting, SOURCE_TRANSLATION, rules)
 }
 
 fn loopback() -> Option<IpNetwork> {
@@ -187,7 +273,7 @@ fn guard(network: &NatNetwork) -> Option<Chain> {
         .from_interface(bridge)
         .to_network(loopback)
         .drop_packet()
-        .comment(format!("from {bridge} to {loopback}: drop"));
+        .comment(guard_comment(bridge));
     Some(Chain {
         table: TABLE,
         name: format!("guard-{}", network.name),

@@ -20,9 +20,9 @@ struct Listener {
     inode: u64,
 }
 
-/// Refuses ports that a process in the calling thread's network namespace has. SCTP is not looked at.
+/// Refuses ports that a process in the calling thread's network namespace has.
 pub(super) fn refuse_conflicts(added: &[Published]) -> Result<(), Error> {
-    for protocol in [Protocol::Tcp, Protocol::Udp] {
+    for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Sctp] {
         // Trying is quick; the system's list of sockets, by which they are named, is long.
         let taken = |port: &&Published| port.protocol == protocol && !is_free(port);
         let wanted: Vec<_> = added.iter().filter(taken).collect();
@@ -70,17 +70,23 @@ fn is_free(port: &Published) -> bool {
     let address = (address, port.host_port);
     match port.protocol {
         Protocol::Tcp => TcpListener::bind(address).is_ok(),
-        _ => UdpSocket::bind(address).is_ok(),
+        Protocol::Udp => UdpSocket::bind(address).is_ok(),
+        // No trying without a socket of SCTP: only the list, which is short or does not exist, tells.
+        Protocol::Sctp => false,
     }
 }
 
 /// A kernel without one of the families has no such file, and nobody listens.
 fn listeners(protocol: Protocol) -> Vec<Listener> {
+    let folder = Path::new("/proc/thread-self/net");
     let (files, state) = match protocol {
         Protocol::Tcp => (["tcp", "tcp6"], LISTENING),
-        _ => (["udp", "udp6"], UNCONNECTED),
+        Protocol::Udp => (["udp", "udp6"], UNCONNECTED),
+        Protocol::Sctp => {
+            let listed = fs::read_to_string(folder.join("sctp/eps")).unwrap_or_default();
+            return listed.lines().flat_map(endpoint).collect();
+        }
     };
-    let folder = Path::new("/proc/thread-self/net");
     let files = files.iter().filter_map(|name| File::open(folder.join(name)).ok());
     let rows = files.flat_map(|file| {
         let rows = BufReader::new(file).lines().map_while(Result::ok).skip(1);
@@ -106,6 +112,18 @@ fn listener(row: &str, wanted_state: &str) -> Option<Listener> {
         port: u16::from_str_radix(port, 16).ok()?,
         inode: inode.parse().ok()?,
     })
+}
+
+/// The listeners that an endpoint of SCTP is, one an address. A row of `sctp/eps` reads `endpoint socket style state
+/// bucket port uid inode address ...`, with addresses as one writes them; 10 is the state of those that listen.
+fn endpoint(row: &str) -> Vec<Listener> {
+    let fields: Vec<&str> = row.split_whitespace().collect();
+    let [_, _, _, "10", _, port, _, inode, addresses @ ..] = fields.as_slice() else {
+        return Vec::new();
+    };
+    let (Ok(port), Ok(inode)) = (port.parse(), inode.parse()) else { return Vec::new() };
+    let addresses = addresses.iter().filter_map(|address| address.parse::<IpAddr>().ok());
+    addresses.map(|address| Listener { address: address.to_canonical(), port, inode }).collect()
 }
 
 /// Each four bytes are printed as a number of this machine.
@@ -162,6 +180,48 @@ mod tests {
         let mapped = [word([0; 4]), word([0; 4]), word([0, 0, 0xff, 0xff]), word([10, 0, 0, 1])];
         assert_eq!(parse_address(&mapped.concat()), Some("10.0.0.1".parse().unwrap()));
         assert_eq!(parse_address("xyz"), None);
+    }
+
+    #[test]
+    fn endpoints_of_sctp_are_read() {
+        let recorded = " ENDPT     SOCK   STY SST HBKT LPORT   UID INODE LADDRS
+ffff8881 ffff8882 2   10  36   36412     0 61234 10.9.0.1 192.0.2.10 
+ffff8883 ffff8884 0   7   12   5000      0 61235 0.0.0.0 
+ffff8885 ffff8886 2   10  10   2905   1000 61236 0000:0000:0000:0000:0000:0000:0000:0000 
+";
+        let found: Vec<_> = recorded.lines().flat_map(endpoint).collect();
+        let listener = |address: &str, port, inode| Listener {
+            address: address.parse().unwrap(),
+            port,
+            inode,
+        };
+        let expected = [
+            listener("10.9.0.1", 36412, 61234),
+            listener("192.0.2.10", 36412, 61234),
+            listener("::", 2905, 61236),
+        ];
+        assert_eq!(found, expected);
+        let port = |host_ip: Option<&str>, host_port, pod_ip: &str| Published {
+            label: String::new(),
+            protocol: Protocol::Sctp,
+            host_ip: host_ip.map(|ip| ip.parse().unwrap()),
+            host_port,
+            pod_ip: pod_ip.parse().unwrap(),
+            container_port: 1,
+            conditions: None,
+        };
+        for (wanted, is_taken) in [
+            (port(None, 36412, "10.1.0.2"), true),
+            (port(Some("192.0.2.10"), 36412, "10.1.0.2"), true),
+            (port(Some("192.0.2.11"), 36412, "10.1.0.2"), false),
+            (port(None, 36412, "fd00::2"), false),
+            (port(None, 2905, "10.1.0.2"), true),
+            (port(None, 2905, "fd00::2"), true),
+            (port(None, 5000, "10.1.0.2"), false),
+        ] {
+            let taken = found.iter().any(|listener| takes(listener, &wanted));
+            assert_eq!(taken, is_taken, "{wanted} of {}", wanted.pod_ip);
+        }
     }
 
     #[test]

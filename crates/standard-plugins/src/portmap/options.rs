@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 
 use podnet_cni_spec::PluginConfig;
+use podnet_netutil::Family;
 use serde::Deserialize;
 
+use super::conditions::{self, Syntax};
 use crate::error::Error;
-use crate::nat::{HostPort, Protocol};
+use crate::nat::{Conditions, HostPort, Protocol, Publishing};
 
-const PLUGIN: &str = "portmap";
 const PORTS: &str = "runtimeConfig.portMappings";
 /// What an unset `backend` is; either is accepted, and nftables it is.
 const BACKENDS: [&str; 2] = ["iptables", "nftables"];
@@ -20,6 +21,9 @@ pub(super) struct Options {
     pub(super) ports: Vec<HostPort>,
     /// Whether clients that the container could not answer get the host's address: itself, and 127.0.0.1.
     pub(super) snat: bool,
+    /// Whether every client gets the host's address.
+    masquerade_all: bool,
+    conditions: Conditions,
 }
 
 /// The options as they are written.
@@ -60,8 +64,36 @@ impl Options {
                 ports.push(port);
             }
         }
-        Ok(Self { ports, snat: written.snat.unwrap_or(true) })
+        let snat = written.snat.unwrap_or(true);
+        // Conditions that cannot be said are no reason to refuse a container without ports.
+        let unread = ports.is_empty();
+        let conditions = if unread { Conditions::default() } else { written.conditions()? };
+        Ok(Self { ports, snat, masquerade_all: snat && written.masq_all, conditions })
     }
+
+    /// Whether ports could be published by a configuration, whatever ports are asked for now.
+    pub(super) fn validate(config: &PluginConfig) -> Result<(), Error> {
+        let written: Written = config.options()?;
+        written.validate()?;
+        written.conditions().map(drop)
+    }
+
+    /// How the ports are published. Without `snat` no client's address is touched, not even one that the container cannot
+    /// answer to.
+    pub(super) fn publishing(&self) -> Publishing {
+        Publishing {
+            refuse_listeners: false,
+            hairpin: self.snat,
+            masquerade_all: self.masquerade_all,
+            conditions: self.conditions.clone(),
+        }
+    }
+}
+
+/// The ports that a runtime sends with a request, as far as they can be read.
+pub(super) fn sent_ports(config: &PluginConfig) -> Vec<HostPort> {
+    let sent: Option<Vec<Mapping>> = config.runtime_config("portMappings").ok().flatten();
+    sent.iter().flatten().filter_map(|mapping| mapping.port().ok()).collect()
 }
 
 impl Written {
@@ -78,30 +110,49 @@ impl Written {
                 format!("{backend:?} is neither iptables nor nftables"),
             ));
         }
-        self.refuse_unsupported()
+        self.refuse_mixed_backends()
     }
 
-    fn refuse_unsupported(&self) -> Result<(), Error> {
-        let unsupported =
-            |option, value: String| Err(Error::Unsupported { plugin: PLUGIN, option, value });
-        if self.masq_all {
-            return unsupported("masqAll", "true".to_owned());
-        }
-        if let Some(chain) = &self.external_set_mark_chain {
-            return unsupported("externalSetMarkChain", format!("{chain:?}"));
-        }
-        for (option, conditions) in
-            [("conditionsV4", &self.conditions_v4), ("conditionsV6", &self.conditions_v6)]
-        {
-            match conditions {
-                Some(words) if words.iter().any(|word| !word.is_empty()) => {
-                    return unsupported(option, format!("{words:?}"));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+    fn conditions(&self) -> Result<Conditions, Error> {
+        Ok(Conditions {
+            v4: conditions::read(Family::V4, words(self.conditions_v4.as_ref()))?,
+            v6: conditions::read(Family::V6, words(self.conditions_v6.as_ref()))?,
+        })
     }
+
+    /// Options that the reference takes for one backend only must be for the one asked for, or, where none is, for the
+    /// same one.
+    fn refuse_mixed_backends(&self) -> Result<(), Error> {
+        let of_words = |family, words: &[String]| {
+            Syntax::of(words).map(|syntax| (conditions::option(family), syntax.backend()))
+        };
+        let chain = self.external_set_mark_chain.as_ref();
+        let given = [
+            chain.map(|_| ("externalSetMarkChain", "iptables")),
+            of_words(Family::V4, words(self.conditions_v4.as_ref())),
+            of_words(Family::V6, words(self.conditions_v6.as_ref())),
+        ];
+        let mut given = given.into_iter().flatten();
+        if let Some(backend) = self.backend.as_deref() {
+            return match given.find(|(_, of)| *of != backend) {
+                Some((option, of)) => {
+                    Err(invalid(option, format!("it is for {of}, and backend is {backend}")))
+                }
+                None => Ok(()),
+            };
+        }
+        let Some((first, backend)) = given.next() else { return Ok(()) };
+        match given.find(|(_, of)| *of != backend) {
+            Some((option, of)) => {
+                Err(invalid(option, format!("it is for {of}, and {first} is for {backend}")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn words(list: Option<&Vec<String>>) -> &[String] {
+    list.map(Vec::as_slice).unwrap_or_default()
 }
 
 impl Mapping {
@@ -144,7 +195,7 @@ fn covers(one: &HostPort, other: &HostPort) -> bool {
     same && (one.host_ip.is_none() || one.host_ip == other.host_ip)
 }
 
-fn invalid(option: &'static str, reason: String) -> Error {
+pub(super) fn invalid(option: &'static str, reason: String) -> Error {
     Error::InvalidOption { option, reason }
 }
 
@@ -155,7 +206,12 @@ mod tests {
 
     use super::*;
 
-    fn read(config: Value) -> Result<Options, Error> {
+    /// With a port where the configuration has none: without ports conditions are not read.
+    fn read(mut config: Value) -> Result<Options, Error> {
+        if config.get("runtimeConfig").is_none() {
+            let port = json!({"hostPort": 8081, "containerPort": 80, "protocol": "tcp"});
+            config["runtimeConfig"] = json!({ "portMappings": [port] });
+        }
         Options::of(&PluginConfig::from_value(config).unwrap())
     }
 
@@ -187,7 +243,8 @@ mod tests {
         ] {
             assert_eq!(with_port(&mapping).unwrap().ports, [port]);
         }
-        assert_eq!(read(json!({})).unwrap(), Options { ports: Vec::new(), snat: true });
+        let none = Options::of(&PluginConfig::from_value(json!({})).unwrap()).unwrap();
+        assert!(none.ports.is_empty() && none.snat);
     }
 
     #[test]
@@ -227,38 +284,85 @@ mod tests {
     }
 
     #[test]
-    fn options_have_an_effect_or_are_refused_by_name() {
+    fn options_say_how_ports_are_published() {
+        let published = |config| read(config).unwrap().publishing();
         for config in [
+            json!({}),
             json!({"backend": "iptables"}),
             json!({"backend": "nftables", "markMasqBit": 13}),
+            json!({"externalSetMarkChain": "KUBE-MARK-MASQ"}),
+            json!({"backend": "iptables", "externalSetMarkChain": "KUBE-MARK-MASQ"}),
             json!({"masqAll": false, "conditionsV4": [], "conditionsV6": [""]}),
         ] {
-            assert!(read(config).unwrap().snat);
+            let publishing = published(config);
+            assert!(publishing.hairpin && !publishing.masquerade_all);
+            assert_eq!(publishing.conditions, Conditions::default());
         }
-        assert!(!read(json!({"snat": false})).unwrap().snat);
-        for (config, code, words) in [
-            (json!({"masqAll": true}), ErrorCode::UNSUPPORTED_FIELD, "masqAll with value true"),
-            (
-                json!({"externalSetMarkChain": "KUBE-MARK-MASQ"}),
-                ErrorCode::UNSUPPORTED_FIELD,
-                "externalSetMarkChain with value \"KUBE-MARK-MASQ\"",
-            ),
-            (
-                json!({"conditionsV6": ["-d", "fd00::/8"]}),
-                ErrorCode::UNSUPPORTED_FIELD,
-                "conditionsV6 with value [\"-d\", \"fd00::/8\"]",
-            ),
+        assert!(!published(json!({"snat": false})).hairpin);
+        assert!(published(json!({"masqAll": true})).masquerade_all);
+        assert!(!published(json!({"masqAll": true, "snat": false})).masquerade_all);
+        let conditions = published(json!({
+            "backend": "iptables", "conditionsV4": ["!", "-s", "192.0.2.0/24"],
+            "conditionsV6": ["-i", "eth0"],
+        }));
+        let Conditions { v4, v6 } = conditions.conditions;
+        assert_eq!(
+            (v4[0].to_string(), v6[0].to_string()),
+            ("not from 192.0.2.0/24".into(), "in by eth0".into())
+        );
+        assert_eq!(
+            published(json!({"conditionsV4": ["ip saddr 10.0.0.1"]})).conditions.v4.len(),
+            1
+        );
+    }
+
+    #[test]
+    fn without_ports_conditions_that_cannot_be_said_are_no_fault_until_somebody_asks() {
+        let config = json!({"conditionsV4": ["-m", "conntrack", "--ctstate", "NEW"]});
+        let config = PluginConfig::from_value(config).unwrap();
+        assert!(Options::of(&config).unwrap().ports.is_empty());
+        let refused = Options::validate(&config).unwrap_err().to_string();
+        assert!(refused.contains("conditionsV4") && refused.contains("conntrack"), "{refused}");
+    }
+
+    #[test]
+    fn options_that_do_not_go_together_are_refused_by_name() {
+        for (config, words) in [
             (
                 json!({"markMasqBit": 1, "externalSetMarkChain": "X"}),
-                ErrorCode::INVALID_NETWORK_CONFIG,
-                "markMasqBit",
+                "markMasqBit cannot be used: externalSetMarkChain is given too",
             ),
-            (json!({"markMasqBit": 32}), ErrorCode::INVALID_NETWORK_CONFIG, "32 is not between"),
-            (json!({"backend": "ebpf"}), ErrorCode::INVALID_NETWORK_CONFIG, "\"ebpf\""),
+            (json!({"markMasqBit": 32}), "markMasqBit cannot be used: 32 is not between"),
+            (json!({"markMasqBit": -1}), "markMasqBit cannot be used: -1 is not between"),
+            (json!({"backend": "ebpf"}), "backend cannot be used: \"ebpf\""),
+            (
+                json!({"backend": "nftables", "externalSetMarkChain": ""}),
+                "externalSetMarkChain cannot be used: it is for iptables, and backend is nftables",
+            ),
+            (
+                json!({"backend": "nftables", "conditionsV4": ["-i", "eth0"]}),
+                "conditionsV4 cannot be used: it is for iptables, and backend is nftables",
+            ),
+            (
+                json!({"backend": "iptables", "conditionsV6": ["iifname eth0"]}),
+                "conditionsV6 cannot be used: it is for nftables, and backend is iptables",
+            ),
+            (
+                json!({"externalSetMarkChain": "X", "conditionsV4": ["iifname eth0"]}),
+                "conditionsV4 cannot be used: it is for nftables, and externalSetMarkChain is for iptables",
+            ),
+            (
+                json!({"conditionsV4": ["-i", "eth0"], "conditionsV6": ["iifname eth0"]}),
+                "conditionsV6 cannot be used: it is for nftables, and conditionsV4 is for iptables",
+            ),
+            (
+                json!({"conditionsV6": ["-d", "192.0.2.1"]}),
+                "conditionsV6 cannot be used: \"192.0.2.1\" is no IPv6 address or network",
+            ),
         ] {
             let error = read(config).unwrap_err();
-            assert_eq!(error.code(), code, "{error}");
-            assert!(error.to_string().contains(words), "{error}");
+            assert_eq!(error.code(), ErrorCode::INVALID_NETWORK_CONFIG, "{error}");
+            assert!(error.to_string().starts_with(&format!("option {words}")), "{error}");
         }
     }
 }

@@ -1,12 +1,16 @@
 //! Publishing, withdrawing, conflicts.
 
 use std::net::{IpAddr, TcpListener};
+use std::sync::Barrier;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use podnet_standard_plugins::nat::{HostPort, Protocol};
+use podnet_netutil::Family;
+use podnet_netutil::conntrack::{Conntrack, Flows};
+use podnet_standard_plugins::nat::{HostPort, Protocol, Publishing};
 
-use super::echo::{Client, tcp, udp};
-use super::stage::{HOST, Stage, at, network, port};
+use super::echo::{Client, Echo, tcp, udp};
+use super::stage::{BRIDGE_IP, HOST, HOST6, Stage, WORLD, WORLD6, at, network, port};
 
 #[test]
 fn a_port_of_one_address_is_no_port_of_another() {
@@ -81,6 +85,84 @@ fn a_client_of_udp_follows_the_port_to_the_next_pod() {
     stage.publish(&new, &[port(Protocol::Udp, 53)]);
     for client in &clients {
         assert!(client.ask().unwrap().starts_with("new "));
+    }
+}
+
+/// How many connections of UDP there are to this port of an address, which are forgotten by being counted.
+fn counted(stage: &Stage, address: &str, port: u16) -> usize {
+    let address: IpAddr = address.parse().unwrap();
+    let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+    let flows = Flows::To { family, protocol: 17, address: Some(address), port };
+    let count = async || Conntrack::open().unwrap().forget(&[flows]).await.unwrap();
+    stage.host.run(count).unwrap()
+}
+
+#[test]
+fn connections_to_the_same_port_of_other_hosts_and_other_addresses_are_kept() {
+    let stage = Stage::new();
+    let (web, client) = (stage.server("web"), stage.server("client"));
+    stage.ensure(&network());
+    let _world = Echo::start(stage.world.netns(), "world", at("::", 53));
+    let hosts = [HOST, HOST6, BRIDGE_IP, "fd00:9::1"];
+    let _hosts = hosts.map(|ip| Echo::start(stage.host.netns(), "host", at(ip, 53)));
+    let ask = |both: [&str; 2]| {
+        for to in both {
+            assert!(udp(client.pod.netns(), at(to, 53)).is_ok(), "{to}");
+        }
+    };
+    let mut everything = Publishing::default();
+    everything.refuse_listeners = false;
+    let publish = |host_ip: Option<&str>| {
+        let host_ip = host_ip.map(|ip| ip.parse().unwrap());
+        let one = HostPort { host_ip, ..port(Protocol::Udp, 53) };
+        stage.table(async |table| {
+            let how = everything.clone();
+            table.publish_as(&web.label, &web.ips, &[one], how).await.unwrap();
+        });
+    };
+    // A port of any address: any address of this host is meant, and no other.
+    for (host, world) in [(HOST, WORLD), (HOST6, WORLD6)] {
+        ask([host, world]);
+        publish(None);
+        assert_eq!((counted(&stage, host, 53), counted(&stage, world, 53)), (0, 1), "publish");
+        ask([host, world]);
+        stage.withdraw(&web);
+        assert_eq!((counted(&stage, host, 53), counted(&stage, world, 53)), (0, 1), "withdraw");
+    }
+    // A port of one address: no other address of this host is meant either.
+    for (host, other) in [(HOST, BRIDGE_IP), (HOST6, "fd00:9::1")] {
+        ask([host, other]);
+        publish(Some(host));
+        assert_eq!((counted(&stage, host, 53), counted(&stage, other, 53)), (0, 1), "publish");
+        ask([host, other]);
+        stage.withdraw(&web);
+        assert_eq!((counted(&stage, host, 53), counted(&stage, other, 53)), (0, 1), "withdraw");
+    }
+}
+
+#[test]
+fn of_two_that_publish_a_port_at_once_one_gets_it() {
+    let stage = Stage::new();
+    let (web, other) = (stage.server("web"), stage.server("other"));
+    stage.ensure(&network());
+    for _ in 0..10 {
+        let start = Barrier::new(2);
+        let outcomes = thread::scope(|scope| {
+            let publish = |server| {
+                let (stage, start) = (&stage, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    stage.try_publish(server, &[port(Protocol::Tcp, 80)])
+                })
+            };
+            [publish(&web), publish(&other)].map(|thread| thread.join().unwrap())
+        });
+        let [first, second] = &outcomes;
+        let taken = |by: &str| Err(format!("host port 80/tcp is taken by container {by}"));
+        let one_each = [(Ok(()), taken("web")), (taken("other"), Ok(()))];
+        assert!(one_each.contains(&(first.clone(), second.clone())), "{outcomes:?}");
+        stage.withdraw(&web);
+        stage.withdraw(&other);
     }
 }
 

@@ -1,10 +1,24 @@
 //! Tests of what publishing decides.
 
+use podnet_netutil::Family;
+use podnet_netutil::nft::Element;
+
+use super::super::conditions::Conditions;
+use super::super::elements::hairpin;
+use super::super::layout::masquerades;
+use super::super::wanted;
 use super::*;
 use crate::nat::Protocol;
 
 const LABEL: &str = "podnet:kubenet/a1/eth0";
-const EVERYTHING: Publishing = Publishing { refuse_listeners: true, hairpin: true };
+
+fn everything() -> Publishing {
+    Publishing::default()
+}
+
+fn expand(label: &str, ips: &[IpAddr], ports: &[HostPort]) -> Result<Vec<Published>, Error> {
+    wanted::expand(label, ips, ports, &Conditions::default())
+}
 
 fn port(host_ip: Option<&str>, host_port: u16, container_port: u16) -> HostPort {
     let host_ip = host_ip.map(|ip| ip.parse().unwrap());
@@ -16,12 +30,13 @@ fn ips(texts: &[&str]) -> Vec<IpAddr> {
 }
 
 fn present(ports: &[Published], pods: &[(&str, &str)]) -> Present {
-    let pods = pods.iter().map(|(ip, label)| hairpin(ip.parse().unwrap(), label)).collect();
-    Present {
-        generation: 1,
-        ports: ports.to_vec(),
-        hairpins: [(Family::V4, pods), (Family::V6, Vec::new())],
-    }
+    let element = |(ip, label): &(&str, &str)| {
+        hairpin(&expand(label, &ips(&[ip]), &[port(None, 80, 80)]).unwrap()[0])
+    };
+    let mut members = member_sets().map(|set| (set, Vec::new()));
+    members[0].1 = pods.iter().map(element).collect();
+    let members = members.to_vec();
+    Present { generation: 1, ports: ports.to_vec(), members, ..Present::default() }
 }
 
 #[test]
@@ -73,7 +88,7 @@ fn what_another_pod_has_is_refused_with_its_container() {
 fn a_repeated_list_changes_nothing() {
     let ports = expand(LABEL, &ips(&["10.1.0.2"]), &[port(None, 80, 80)]).unwrap();
     let present = present(&ports, &[("10.1.0.2", LABEL)]);
-    assert!(Change::between(&present, LABEL, &ports, EVERYTHING).transaction().is_empty());
+    assert!(Change::between(&present, LABEL, &ports, &everything()).transaction().is_empty());
 }
 
 #[test]
@@ -82,28 +97,29 @@ fn a_changed_list_removes_and_adds_what_differs() {
     let before = expand(LABEL, &pod, &[port(None, 80, 80), port(None, 81, 81)]).unwrap();
     let wanted = expand(LABEL, &pod, &[port(None, 80, 8080), port(None, 81, 81)]).unwrap();
     let change =
-        Change::between(&present(&before, &[("10.1.0.2", LABEL)]), LABEL, &wanted, EVERYTHING);
+        Change::between(&present(&before, &[("10.1.0.2", LABEL)]), LABEL, &wanted, &everything());
     assert_eq!((change.removed, change.added), (vec![before[0].clone()], vec![wanted[0].clone()]));
-    assert!(change.hairpins_added.is_empty() && change.hairpins_removed.is_empty());
+    assert!(change.members_added.is_empty() && change.members_removed.is_empty());
 }
 
 #[test]
 fn an_address_left_by_a_pod_before_gets_the_new_pods_name() {
     let wanted = expand(LABEL, &ips(&["10.1.0.2"]), &[port(None, 80, 80)]).unwrap();
-    let change = Change::between(&present(&[], &[("10.1.0.2", "old")]), LABEL, &wanted, EVERYTHING);
-    let comments = |elements: &[(Family, Element)]| -> Vec<Option<String>> {
+    let change =
+        Change::between(&present(&[], &[("10.1.0.2", "old")]), LABEL, &wanted, &everything());
+    let comments = |elements: &[(&'static str, Element)]| -> Vec<Option<String>> {
         elements.iter().map(|(_, element)| element.comment.clone()).collect()
     };
-    assert_eq!(comments(&change.hairpins_removed), [Some("old".to_owned())]);
-    assert_eq!(comments(&change.hairpins_added), [Some(LABEL.to_owned())]);
+    assert_eq!(comments(&change.members_removed), [Some("old".to_owned())]);
+    assert_eq!(comments(&change.members_added), [Some(LABEL.to_owned())]);
 }
 
 #[test]
 fn what_would_change_is_said_and_a_pod_need_not_reach_itself() {
     let wanted = expand(LABEL, &ips(&["10.1.0.2"]), &[port(None, 80, 80)]).unwrap();
     let lines = |present: &Present, hairpin: bool| {
-        let publishing = Publishing { hairpin, ..EVERYTHING };
-        Change::between(present, LABEL, &wanted, publishing).lines()
+        let publishing = Publishing { hairpin, ..everything() };
+        Change::between(present, LABEL, &wanted, &publishing).lines()
     };
     let all = present(&wanted, &[("10.1.0.2", LABEL)]);
     assert!(lines(&all, true).is_empty());
@@ -113,15 +129,32 @@ fn what_would_change_is_said_and_a_pod_need_not_reach_itself() {
 }
 
 #[test]
+fn of_a_port_whose_clients_are_all_masqueraded_there_is_one_element_for_each_port_of_the_pod() {
+    let one = |ip| port(Some(ip), 80, 8080);
+    let both = [one("192.0.2.1"), one("192.0.2.2")];
+    let wanted = expand(LABEL, &ips(&["10.1.0.2"]), &both).unwrap();
+    let publishing = Publishing { masquerade_all: true, hairpin: false, ..everything() };
+    let change = Change::between(&present(&[], &[]), LABEL, &wanted, &publishing);
+    let sets: Vec<&str> = change.members_added.iter().map(|(set, _)| *set).collect();
+    assert_eq!(sets, [masquerades(Family::V4)]);
+    let mut after = present(&[], &[]);
+    after.apply(&change);
+    let without = Publishing { masquerade_all: false, ..publishing };
+    let change = Change::between(&after, LABEL, &wanted, &without);
+    assert_eq!(change.lines().len(), 1, "{:?}", change.lines());
+    assert!(!change.members_removed.is_empty() && change.added.is_empty());
+}
+
+#[test]
 fn a_change_that_was_carried_out_is_not_asked_for_again() {
     let pod = ips(&["10.1.0.2"]);
     let before = expand(LABEL, &pod, &[port(None, 80, 80), port(None, 81, 81)]).unwrap();
     let wanted = expand(LABEL, &pod, &[port(None, 80, 8080)]).unwrap();
     let mut present = present(&before, &[("10.1.0.2", "old")]);
     for wanted in [wanted.as_slice(), &[]] {
-        let change = Change::between(&present, LABEL, wanted, EVERYTHING);
+        let change = Change::between(&present, LABEL, wanted, &everything());
         present.apply(&change);
-        assert!(Change::between(&present, LABEL, wanted, EVERYTHING).transaction().is_empty());
+        assert!(Change::between(&present, LABEL, wanted, &everything()).transaction().is_empty());
     }
-    assert!(present.ports.is_empty() && present.hairpins.iter().all(|(_, pods)| pods.is_empty()));
+    assert!(present.ports.is_empty() && present.members.iter().all(|(_, pods)| pods.is_empty()));
 }
