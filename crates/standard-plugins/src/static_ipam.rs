@@ -13,6 +13,9 @@ use serde::Deserialize;
 
 use crate::error::Error;
 
+/// What comes before an IPv4 address that is written as an IPv6 one.
+const MAPPED_BITS: u8 = 96;
+
 /// Gives the addresses with their gateways, the configured routes and `dns`.
 ///
 /// Addresses come from `runtimeConfig.ips`, else from `args.cni.ips`, else from `ipam.addresses` and, beside them, `IP`
@@ -140,7 +143,7 @@ fn cidr(place: &'static str, text: &str) -> Result<IpNetwork, Error> {
         // `+8` is a number to Rust.
         let is_number = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
         let prefix = is_number.then(|| prefix.parse().ok())??;
-        IpNetwork::new(address.parse().ok()?, prefix).ok()
+        unmapped(address.parse().ok()?, prefix)
     });
     network.ok_or_else(|| Error::InvalidAddress {
         place,
@@ -149,9 +152,19 @@ fn cidr(place: &'static str, text: &str) -> Result<IpNetwork, Error> {
     })
 }
 
+/// An IPv4 address that is written as an IPv6 one (RFC 4291, section 2.5.5.2) is an IPv4 address, as with the Go program.
+fn unmapped(address: IpAddr, prefix: u8) -> Option<IpNetwork> {
+    let canonical = address.to_canonical();
+    let without = prefix.checked_sub(MAPPED_BITS).filter(|_| canonical != address);
+    match without {
+        Some(prefix) => IpNetwork::new(canonical, prefix).ok(),
+        None => IpNetwork::new(address, prefix).ok(),
+    }
+}
+
 fn ip(place: &'static str, text: &str) -> Result<IpAddr, Error> {
     let invalid = |_| Error::InvalidAddress { place, text: text.to_owned(), form: "10.1.0.1" };
-    text.parse().map_err(invalid)
+    text.parse().map(|address: IpAddr| address.to_canonical()).map_err(invalid)
 }
 
 #[derive(Deserialize)]
@@ -237,6 +250,15 @@ mod tests {
         assert_eq!(ips(config.clone(), environment), [by("10.3.0.1/24", "")]);
         config["runtimeConfig"] = json!({"IPs": ["10.4.0.1/24"]});
         assert_eq!(ips(config, environment), [by("10.4.0.1/24", "")]);
+    }
+
+    #[test]
+    fn a_mapped_address_is_an_ipv4_address() {
+        let config = json!({"ipam": {"addresses": [
+            {"address": "::ffff:10.1.0.5/120", "gateway": "::ffff:10.1.0.1"}, {"address": "::ffff:10.1.0.5/64"},
+        ]}});
+        let expected = [by("10.1.0.5/24", "10.1.0.1"), by("::ffff:10.1.0.5/64", "")];
+        assert_eq!(ips(config, ""), expected);
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-/// Stands in a text for the side's own: the folder of the stores, the case's container id, the host's folder.
+/// Stands in a text for the side's own: the folder of the stores, the case's container id, the host's folder, the path of
+/// the namespace that a call is about.
 pub(crate) const DATA_DIR: &str = "$DATA";
 pub(crate) const HOST_DIR: &str = "$HOST";
 pub(crate) const CONTAINER: &str = "$ID";
+pub(crate) const NETNS: &str = "$NETNS";
 
 /// The cases of one plugin.
 #[derive(Debug)]
@@ -36,6 +38,16 @@ impl Case {
     pub(crate) fn new(name: impl Into<String>, steps: Vec<Step>) -> Self {
         Self { name: name.into(), steps, differs: Vec::new() }
     }
+
+    /// How many pods the steps are about.
+    pub(crate) fn pods(&self) -> usize {
+        let is_about_two = |step: &Step| match step {
+            Step::Call(call) => call.pod == Some(1),
+            Step::Reach { .. } => true,
+            _ => false,
+        };
+        if self.steps.iter().any(is_about_two) { 2 } else { 1 }
+    }
 }
 
 /// One step of a case.
@@ -45,6 +57,14 @@ pub(crate) enum Step {
     Call(Box<Call>),
     /// `ip` is run on the host, or in the first pod, with these arguments.
     Ip { inside: bool, arguments: &'static str },
+    /// Another program is run on the host; it must succeed.
+    Tool { program: &'static str, arguments: &'static str },
+    /// The host is joined to a namespace that stands for the world outside.
+    Uplink,
+    /// Both pods are attached to a bridge, in the same way on both sides, by none of the programs that are compared.
+    Base,
+    /// The pods serve, and these ports of the host are asked for from everywhere, on the host also by these addresses.
+    Reach { ports: &'static [u16], addresses: &'static [&'static str] },
     /// A file is written below the host's folder.
     File { path: &'static str, content: &'static str },
     /// A file below the host's folder is removed.
@@ -57,7 +77,7 @@ pub(crate) enum Step {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Previous {
     None,
-    /// The result of the last ADD that succeeded.
+    /// The result of the pod's last ADD that succeeded.
     Last,
     /// This one.
     Given(Value),
@@ -66,6 +86,8 @@ pub(crate) enum Previous {
 /// The call of a plugin.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
+    /// The other side's program is called.
+    pub(crate) by_other: bool,
     pub(crate) verb: &'static str,
     pub(crate) plugin: &'static str,
     /// What is on standard input, before `prevResult` is added to it.
@@ -88,6 +110,7 @@ impl Call {
     pub(crate) fn new(verb: &'static str, plugin: &'static str, config: &Value) -> Self {
         let previous = if verb == "CHECK" { Previous::Last } else { Previous::None };
         Self {
+            by_other: false,
             verb,
             plugin,
             input: Input::Config(config.clone()),
@@ -128,6 +151,27 @@ impl Call {
     pub(crate) fn step(self) -> Step {
         Step::Call(Box::new(self))
     }
+}
+
+/// Calls of these verbs for the plugins of a chain: from the first to the last, and DEL from the last to the first.
+pub(crate) fn chain(verbs: &[&'static str], plugins: &[(&'static str, Value)]) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for verb in verbs {
+        let mut called: Vec<Step> = plugins
+            .iter()
+            .enumerate()
+            .map(|(place, (plugin, config))| {
+                let first = *verb == "ADD" && place == 0;
+                let previous = if first { Previous::None } else { Previous::Last };
+                Call::new(verb, plugin, config).previous(previous).step()
+            })
+            .collect();
+        if *verb == "DEL" {
+            called.reverse();
+        }
+        steps.extend(called);
+    }
+    steps
 }
 
 /// Calls of these verbs with one configuration.

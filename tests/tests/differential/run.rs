@@ -1,6 +1,6 @@
 //! Plays the cases of a table on both sides, some at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,19 +27,7 @@ pub(crate) fn table(table: &Table, test: &str) {
     let Some((theirs, ours)) = sides(test) else { return };
     let begun = Instant::now();
     let rows = document::rows();
-    let next = AtomicUsize::new(0);
-    let shown = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some(case) = table.cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = play(case, table, &rows, &theirs, &ours);
-                    shown.lock().unwrap().push(result);
-                }
-            });
-        }
-    });
-    let shown = shown.into_inner().unwrap();
+    let shown = at_once(&table.cases, |case| play(case, table, &rows, &theirs, &ours));
     println!("{} cases in {:.1} s", shown.len(), begun.elapsed().as_secs_f64());
     let mut complaints: Vec<String> =
         shown.iter().flat_map(|case| case.complaints.clone()).collect();
@@ -49,8 +37,27 @@ pub(crate) fn table(table: &Table, test: &str) {
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
+/// What comes of each case; some are played at once.
+pub(crate) fn at_once<T: Send>(cases: &[Case], play: impl Fn(&Case) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(case) = cases.get(place) else { return };
+                    let result = play(case);
+                    done.lock().unwrap().insert(place, result);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap().into_values().collect()
+}
+
 /// Both sides' programs. Older Go programs know neither the newest version of the specification nor its verbs.
-fn sides(test: &str) -> Option<(Side, Side)> {
+pub(crate) fn sides(test: &str) -> Option<(Side, Side)> {
     let program = peer("bridge", test)?;
     let theirs = Side::theirs(program.parent().expect("a program is in a folder"));
     if theirs.speaks("1.1.0") {
@@ -65,8 +72,9 @@ fn sides(test: &str) -> Option<(Side, Side)> {
 }
 
 fn play<'a>(case: &Case, table: &Table, rows: &'a [Row], theirs: &Side, ours: &Side) -> Shown<'a> {
-    let played =
-        catch_unwind(AssertUnwindSafe(|| (side::play(case, theirs), side::play(case, ours))));
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        (side::play(case, theirs, ours), side::play(case, ours, theirs))
+    }));
     let Ok((theirs, ours)) = played else {
         let complaint = format!("{}: the case cannot be played, see above", case.name);
         return Shown { rows: BTreeSet::new(), complaints: vec![complaint] };

@@ -7,19 +7,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use podnet_netutil::Netns;
 use podnet_standard_plugins::BUILTIN_TYPES;
 use podnet_testkit::{Pod, TestHost};
 use podnet_tests::programs::own;
 use serde_json::{Map, Value, json};
 
-use crate::case::{CONTAINER, Call, Case, DATA_DIR, HOST_DIR, Input, Previous, Step};
+use crate::base;
+use crate::case::{CONTAINER, Call, Case, DATA_DIR, HOST_DIR, Input, NETNS, Previous, Step};
 use crate::names::Names;
-use crate::world;
+use crate::reach::Places;
+use crate::world::{self, Watch};
 
 /// How long a deleted namespace may take to go.
 const GONE: Duration = Duration::from_secs(10);
 /// Pods of every host.
 const PODS: [&str; 2] = ["web", "db"];
+/// Where the programs find those that they run.
+const SEARCH_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The programs of one side, in a folder by their names.
 #[derive(Debug)]
@@ -66,18 +71,22 @@ impl Drop for Side {
     }
 }
 
-/// Plays the case and returns all that was seen of it.
-pub(crate) fn play(case: &Case, side: &Side) -> Value {
+/// Plays the case with a side's programs, and with the other's where it says so; returns all that was seen of it.
+pub(crate) fn play(case: &Case, side: &Side, other: &Side) -> Value {
     let host = TestHost::new().unwrap();
-    let pods = PODS.map(|name| Some(host.add_pod(name).unwrap()));
+    let count = case.pods();
+    let pods = [0, 1].map(|number| (number < count).then(|| host.add_pod(PODS[number]).unwrap()));
     let mut stage = Stage {
         case,
         side,
+        other,
         host,
         pods,
+        world: None,
         names: Names::default(),
-        last: Value::Null,
+        last: Default::default(),
         is_last: false,
+        watch: Watch::of(case),
     };
     let folder = stage.host.folder().display().to_string();
     stage.names.learn(&folder, HOST_DIR);
@@ -95,11 +104,15 @@ pub(crate) fn play(case: &Case, side: &Side) -> Value {
 struct Stage<'a> {
     case: &'a Case,
     side: &'a Side,
+    other: &'a Side,
     host: TestHost,
     pods: [Option<Pod>; 2],
+    world: Option<Pod>,
     names: Names,
-    last: Value,
+    /// Of each pod the result of the last ADD that succeeded.
+    last: [Value; 2],
     is_last: bool,
+    watch: Watch,
 }
 
 impl Stage<'_> {
@@ -108,17 +121,24 @@ impl Stage<'_> {
             Step::Call(call) => return Some((call.verb, self.call(call))),
             Step::Ip { inside, arguments } => {
                 let pod = self.pods[0].as_ref().map(Pod::netns);
-                let netns = if *inside { pod.unwrap() } else { self.host.netns() };
-                let words: Vec<&str> = arguments.split(' ').collect();
-                let done = netns.run(|| Command::new("ip").args(&words).status()).unwrap();
-                assert!(done.unwrap().success(), "{}: ip {arguments}", self.case.name);
+                self.run(if *inside { pod.unwrap() } else { self.host.netns() }, "ip", arguments);
+            }
+            Step::Tool { program, arguments } => self.run(self.host.netns(), program, arguments),
+            Step::Uplink => self.world = Some(base::join_world(&self.host, &self.pods)),
+            Step::Base => base::attach(&self.host, &self.pods),
+            Step::Reach { ports, addresses } => {
+                let (host, world) = (self.host.netns(), self.world.as_ref());
+                let places = Places { host, world, pods: &self.pods };
+                return Some(("REACH", places.ask(ports, addresses)));
             }
             Step::File { path, content } => {
-                let path = self.host.folder().join(path);
+                let path = self.host.folder().join(self.own_text(path));
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(path, self.own_text(content)).unwrap();
             }
-            Step::Remove { path } => fs::remove_file(self.host.folder().join(path)).unwrap(),
+            Step::Remove { path } => {
+                fs::remove_file(self.host.folder().join(self.own_text(path))).unwrap();
+            }
             Step::DeletePod => {
                 let before = world::veths(self.host.netns());
                 self.pods[0] = None;
@@ -133,19 +153,25 @@ impl Stage<'_> {
         None
     }
 
+    fn run(&self, netns: &Netns, program: &str, arguments: &str) {
+        let words: Vec<&str> = arguments.split(' ').collect();
+        let done = netns.run(|| Command::new(program).args(&words).status()).unwrap();
+        assert!(done.unwrap().success(), "{}: {program} {arguments}", self.case.name);
+    }
+
     fn call(&mut self, call: &Call) -> Value {
         let mut answer = self.execute(call);
         let changes = ["ADD", "DEL", "GC"].contains(&call.verb);
-        // host-local touches files only: that it leaves the rest alone is seen at the end.
-        let files_only = call.plugin == "host-local" && !self.is_last;
+        // An IPAM plugin touches files at most: that it leaves the rest alone is seen at the end.
+        let files_only = ["host-local", "static"].contains(&call.plugin) && !self.is_last;
         let state = changes.then(|| {
             if files_only {
                 return json!({ "store": self.names.in_value(&world::store(&self.host.networks_dir())) });
             }
-            world::see(&self.host, &self.pods, &mut self.names)
+            world::see(&self.host, &self.pods, &mut self.names, self.watch)
         });
         if call.verb == "ADD" && answer["status"] == 0 {
-            self.last = answer["output"].clone();
+            self.last[call.pod.unwrap_or_default()] = answer["output"].clone();
         }
         if answer["status"] != 0 {
             // What it says is for a person and in its own words.
@@ -161,7 +187,7 @@ impl Stage<'_> {
     }
 
     fn execute(&self, call: &Call) -> Value {
-        let mut command = Command::new(self.side.folder.join(call.plugin));
+        let mut command = Command::new(self.programs(call).join(call.plugin));
         command.env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         for (name, value) in self.environment(call) {
             command.env(name, value);
@@ -184,11 +210,18 @@ impl Stage<'_> {
         json!({ "status": output.status.code(), "output": printed })
     }
 
+    fn programs(&self, call: &Call) -> &Path {
+        let side = if call.by_other { self.other } else { self.side };
+        &side.folder
+    }
+
+    fn netns_of(&self, call: &Call) -> String {
+        let pod = call.pod.and_then(|number| self.pods[number].as_ref());
+        pod.map_or_else(|| "/nowhere".to_owned(), |pod| pod.path().display().to_string())
+    }
+
     /// The variables of a runtime, with the call's own changes.
     fn environment(&self, call: &Call) -> Vec<(&'static str, String)> {
-        let pod = call.pod.and_then(|number| self.pods[number].as_ref());
-        let netns =
-            pod.map_or_else(|| "/nowhere".to_owned(), |pod| pod.path().display().to_string());
         let id = format!(
             "{CONTAINER}{}",
             call.pod.filter(|pod| *pod > 0).map_or(String::new(), |pod| format!("-{pod}"))
@@ -196,9 +229,10 @@ impl Stage<'_> {
         let mut variables = vec![
             ("CNI_COMMAND", call.verb.to_owned()),
             ("CNI_CONTAINERID", id),
-            ("CNI_NETNS", netns),
+            ("CNI_NETNS", self.netns_of(call)),
             ("CNI_IFNAME", "eth0".to_owned()),
-            ("CNI_PATH", self.side.folder.display().to_string()),
+            ("CNI_PATH", self.programs(call).display().to_string()),
+            ("PATH", SEARCH_PATH.to_owned()),
         ];
         for (name, value) in &call.environment {
             variables.retain(|(usual, _)| usual != name);
@@ -215,10 +249,12 @@ impl Stage<'_> {
         let mut config = config.clone();
         match &call.previous {
             Previous::None => {}
-            Previous::Last => config["prevResult"] = self.last.clone(),
+            Previous::Last => {
+                config["prevResult"] = self.last[call.pod.unwrap_or_default()].clone();
+            }
             Previous::Given(result) => config["prevResult"] = result.clone(),
         }
-        self.own_text(&config.to_string())
+        self.own_text(&config.to_string()).replace(NETNS, &self.netns_of(call))
     }
 
     fn own_text(&self, text: &str) -> String {

@@ -1,16 +1,37 @@
 //! The cases, a table for each plugin, made by combining configurations, verbs and versions.
 
+pub(crate) mod bandwidth;
 pub(crate) mod bridge;
 mod calls;
+pub(crate) mod chained;
+pub(crate) mod chains;
+pub(crate) mod firewall;
 pub(crate) mod host_local;
 pub(crate) mod loopback;
+pub(crate) mod portmap;
+pub(crate) mod ptp;
+pub(crate) mod recorded;
+pub(crate) mod static_ipam;
+pub(crate) mod tuning;
 
 use crate::case::{Case, Table};
 use crate::document;
 
 /// The tables of all plugins.
 pub(crate) fn all() -> Vec<Table> {
-    vec![loopback::table(), bridge::table(), host_local::table()]
+    vec![
+        loopback::table(),
+        bridge::table(),
+        ptp::table(),
+        host_local::table(),
+        static_ipam::table(),
+        portmap::table(),
+        bandwidth::table(),
+        tuning::table(),
+        firewall::table(),
+        chains::table(),
+        recorded::table(),
+    ]
 }
 
 /// The versions of the specification.

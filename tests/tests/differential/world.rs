@@ -1,6 +1,6 @@
-//! What can be seen of a host and its pods: links, addresses, routes, sysctls, the address store.
+//! What can be seen of a host and its pods: links, addresses, routes, sysctls, qdiscs, the files of the plugins.
 //!
-//! Seen by `ip` and by reading files, not by the code under test. Left out is what time decides (carrier, duplicate
+//! Seen by `ip`, `tc` and by reading files, not by the code under test. Left out is what time decides (carrier, duplicate
 //! address detection) and what follows from something else that is seen: link-local addresses, the local table.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,9 @@ use podnet_netutil::Netns;
 use podnet_testkit::{Pod, TestHost};
 use serde_json::{Map, Value, json};
 
+use crate::case::{Case, Step};
 use crate::names::Names;
+use crate::queues;
 
 const LINK: &[&str] = &[
     "mtu",
@@ -69,14 +71,39 @@ const IPV4: &[&str] =
 const IPV6: &[&str] =
     &["disable_ipv6", "accept_ra", "accept_dad", "enhanced_dad", "keep_addr_on_down", "forwarding"];
 
+/// Of a namespace as a whole.
+const PARAMETERS: &[&str] = &[
+    "net/bridge/bridge-nf-call-iptables",
+    "net/core/somaxconn",
+    "net/ipv4/ip_forward",
+    "net/ipv4/ip_local_port_range",
+    "net/ipv4/conf/all/route_localnet",
+    "net/ipv6/conf/all/forwarding",
+];
+
+/// What takes a program more to see, and is looked at where a plugin of the case may change it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watch {
+    queues: bool,
+    filter_table: bool,
+}
+
+impl Watch {
+    /// What the plugins of a case may change.
+    pub(crate) fn of(case: &Case) -> Self {
+        let calls = |plugin: &str| {
+            case.steps.iter().any(|step| matches!(step, Step::Call(call) if call.plugin == plugin))
+        };
+        Self { queues: calls("bandwidth"), filter_table: calls("firewall") }
+    }
+}
+
 /// Everything, in names that mean the same on both sides; learns those of what is new.
-pub(crate) fn see(host: &TestHost, pods: &[Option<Pod>], names: &mut Names) -> Value {
-    let spaces: Vec<(String, Space)> =
-        std::iter::once(("host".to_owned(), Space::look(host.netns())))
-            .chain(
-                pods.iter().flatten().map(|pod| (pod.name().to_owned(), Space::look(pod.netns()))),
-            )
-            .collect();
+pub(crate) fn see(host: &TestHost, pods: &[Option<Pod>], names: &mut Names, watch: Watch) -> Value {
+    let here = ("host".to_owned(), Space::look(host.netns(), watch));
+    let inside = pods.iter().flatten();
+    let inside = inside.map(|pod| (pod.name().to_owned(), Space::look(pod.netns(), watch)));
+    let spaces: Vec<(String, Space)> = std::iter::once(here).chain(inside).collect();
     for (place, space) in &spaces {
         space.teach(place, names);
     }
@@ -85,12 +112,13 @@ pub(crate) fn see(host: &TestHost, pods: &[Option<Pod>], names: &mut Names) -> V
         .map(|(place, space)| (place, names.in_value(&space.describe())))
         .collect();
     seen.insert("store".to_owned(), names.in_value(&store(&host.networks_dir())));
+    seen.insert("tuning".to_owned(), names.in_value(&backups(&host.folder().join("tuning"))));
     Value::Object(seen)
 }
 
 /// How many veth ends a namespace has.
 pub(crate) fn veths(netns: &Netns) -> usize {
-    let links = netns.run(|| ip(&[], b"link show type veth\n")).unwrap();
+    let links = netns.run(|| batch("ip", b"link show type veth\n")).unwrap();
     // There are empty objects in the place of links of other types.
     links.iter().flatten().filter(|link| link.get("ifname").is_some()).count()
 }
@@ -100,19 +128,22 @@ struct Space {
     links: Vec<Value>,
     routes: Vec<Value>,
     sysctls: BTreeMap<String, Value>,
+    parameters: Value,
+    queues: BTreeMap<String, Value>,
+    filter_table: Value,
 }
 
 impl Space {
-    fn look(netns: &Netns) -> Self {
-        netns
-            .run(|| {
-                let mut found = ip(&[], b"address show\nroute show table all\n");
-                let (links, mut routes) = (found.remove(0), found.remove(0));
-                routes.extend(ip(&["-6"], b"route show table all\n").remove(0));
-                let sysctls = links.iter().map(|link| sysctls(text(link, "ifname"))).collect();
-                Self { links, routes, sysctls }
-            })
-            .unwrap()
+    fn look(netns: &Netns, watch: Watch) -> Self {
+        let look = || {
+            let mut found = batch("ip", b"address show\nroute show table all\n");
+            let (links, routes) = (found.remove(0), found.remove(0));
+            let sysctls = links.iter().map(|link| sysctls(text(link, "ifname"))).collect();
+            let queues = if watch.queues { queues::look() } else { BTreeMap::new() };
+            let filter_table = if watch.filter_table { filter_table() } else { Value::Null };
+            Self { links, routes, sysctls, parameters: parameters(), queues, filter_table }
+        };
+        netns.run(look).unwrap()
     }
 
     /// Names for interfaces whose names were made up, and for MAC addresses.
@@ -151,11 +182,13 @@ impl Space {
         routes.sort_by_key(ToString::to_string);
         let mut routes_by_name = Map::new();
         for route in routes {
-            let key =
-                format!("{} {}", text(&route, "dst"), route["table"].as_str().unwrap_or("main"));
+            let table = route["table"].as_str().unwrap_or("main");
+            let key = format!("{} {table} {}", text(&route, "dst"), text(&route, "dev"));
             routes_by_name.insert(key, route);
         }
-        json!({ "links": links, "routes": routes_by_name })
+        json!({
+            "links": links, "routes": routes_by_name, "sysctls": self.parameters, "filter-table": self.filter_table,
+        })
     }
 
     fn describe_link(&self, link: &Value) -> Value {
@@ -184,6 +217,7 @@ impl Space {
             .collect::<Map<_, _>>()
             .into();
         seen["sysctls"] = self.sysctls.get(text(link, "ifname")).cloned().unwrap_or_default();
+        seen["queues"] = self.queues.get(text(link, "ifname")).cloned().unwrap_or_default();
         seen
     }
 }
@@ -200,21 +234,38 @@ fn is_made_up(mac: &str) -> bool {
     !mac.is_empty() && !mac.starts_with("02:00:00:") && mac != "00:00:00:00:00:00"
 }
 
-/// Runs `ip` with these commands; a list of objects for each.
-fn ip(options: &[&str], commands: &[u8]) -> Vec<Vec<Value>> {
-    let mut child = Command::new("ip")
-        .args(["-details", "-json"])
-        .args(options)
-        .args(["-batch", "-"])
+/// Runs `ip` or `tc` with these commands; a list of objects for each.
+pub(crate) fn batch(program: &str, commands: &[u8]) -> Vec<Vec<Value>> {
+    let mut child = Command::new(program)
+        .args(["-details", "-json", "-batch", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     child.stdin.take().unwrap().write_all(commands).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "ip ended with {}", output.status);
+    assert!(output.status.success(), "{program} ended with {}", output.status);
     let lists = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Vec<Value>>();
     lists.map(Result::unwrap).collect()
+}
+
+/// The rules that decide about forwarding, each without its counters.
+fn filter_table() -> Value {
+    let table = |program: &str| {
+        let output = Command::new(program).args(["-t", "filter"]).output().unwrap();
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        let lines = lines.lines().filter(|line| line.starts_with([':', '-']));
+        lines.filter_map(|line| line.split(" [").next()).collect::<Value>()
+    };
+    json!({ "ipv4": table("iptables-save"), "ipv6": table("ip6tables-save") })
+}
+
+fn parameters() -> Value {
+    let read = |key: &&str| {
+        let value = fs::read_to_string(format!("/proc/sys/{key}")).unwrap_or_default();
+        (key.replace('/', "-"), value.trim().into())
+    };
+    Value::Object(PARAMETERS.iter().map(read).collect())
 }
 
 fn sysctls(interface: &str) -> (String, Value) {
@@ -245,6 +296,16 @@ pub(crate) fn store(folder: &Path) -> Value {
         files.insert(name, seen);
     }
     Value::Object(files)
+}
+
+/// What tuning wrote down, by the names of its files.
+fn backups(folder: &Path) -> Value {
+    let mut files = store(folder);
+    for file in files.as_object_mut().unwrap().values_mut() {
+        let content = file.as_str().and_then(|text| serde_json::from_str(text).ok());
+        *file = content.unwrap_or_else(|| file.take());
+    }
+    files
 }
 
 fn pick(value: &Value, keys: &[&str]) -> Value {

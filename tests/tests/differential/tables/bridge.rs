@@ -65,6 +65,7 @@ const EXPECTED: super::Expected = &[
             "*its pod has eth0",
         ],
     ),
+    ("D-58", &["bridge *, ipMasq by nftables"]),
     ("D-56", &["bridge, added again"]),
     ("D-57", &["bridge, its namespace is not named"]),
     ("D-47", &["bridge, isDefaultGateway, IPv4", "bridge, isDefaultGateway, IPv6"]),
@@ -78,7 +79,7 @@ const EXPECTED: super::Expected = &[
     ("D-55", &["bridge, garbage is collected"]),
 ];
 
-fn config(options: &Value) -> Value {
+pub(crate) fn config(options: &Value) -> Value {
     let plain = json!({
         "cniVersion": "1.0.0", "name": "net", "type": PLUGIN, "bridge": "br0",
         "ipam": { "type": "host-local", "dataDir": DATA_DIR, "subnet": "10.1.0.0/24", "routes": [{ "dst": "0.0.0.0/0" }] },
@@ -150,6 +151,9 @@ fn gateways() -> Vec<Case> {
 /// Every option by itself, and with some others.
 fn options() -> Vec<Case> {
     let more = [
+        ("ipMasq", json!({ "ipMasq": true })),
+        ("ipMasq by nftables", json!({ "ipMasq": true, "ipMasqBackend": "nftables" })),
+        ("macspoofchk", json!({ "macspoofchk": true })),
         ("no mtu", json!({ "mtu": 0 })),
         ("mtu", json!({ "mtu": 1400 })),
         ("mtu below IPv6's", json!({ "mtu": 1000 })),
