@@ -7,13 +7,14 @@ use std::fs;
 use podnet_tests::named::{exists, named_in, workspace};
 
 /// What names tests.
-const DOCUMENTS: [&str; 2] = ["docs/kubelet-flags.md", "docs/conformance.md"];
+const DOCUMENTS: [&str; 3] =
+    ["docs/kubelet-flags.md", "docs/conformance.md", "docs/kubenet-conformance.md"];
 
 #[test]
 fn every_test_that_a_document_names_exists() {
     let texts = DOCUMENTS.map(|name| fs::read_to_string(workspace().join(name)).unwrap());
     let named: Vec<&str> = texts.iter().flat_map(|text| named_in(text)).collect();
-    assert!(named.len() >= 34, "{named:?}");
+    assert!(named.len() >= 100, "{named:?}");
     let missing: Vec<_> = named.into_iter().filter(|test| !exists(test)).collect();
     assert!(missing.is_empty(), "no such test: {missing:#?}");
 }
@@ -39,8 +40,30 @@ fn every_rule_of_the_specification_has_a_test() {
     for section in 1..=5 {
         assert!(text.contains(&format!("## Section {section}")), "no rule of section {section}");
     }
+    every_row_has_a_test(&text, "| Rule");
+}
+
+#[test]
+fn every_statement_of_kubenet_has_a_test() {
+    let text = fs::read_to_string(workspace().join("docs/kubenet-conformance.md")).unwrap();
+    for section in [
+        "Masquerade",
+        "Host ports",
+        "Shaping",
+        "Hairpin",
+        "Two families",
+        "cbr0",
+        "Installed plugins",
+        "Clean-up",
+    ] {
+        assert!(text.contains(&format!("\n## {section}\n")), "no statement of {section}");
+    }
+    every_row_has_a_test(&text, "| Statement");
+}
+
+fn every_row_has_a_test(text: &str, head: &str) {
     let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---"));
-    for row in rows.filter(|row| !row.starts_with("| Rule")) {
+    for row in rows.filter(|row| !row.starts_with(head)) {
         assert!(!named_in(row).is_empty(), "no test: {row}");
     }
 }

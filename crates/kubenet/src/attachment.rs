@@ -8,6 +8,7 @@ use podnet_cni_spec::{
     AddResult, Attachment as CniAttachment, CniArgs, ContainerId, InterfaceName, PluginConfig,
     Request, Verb,
 };
+use podnet_netutil::bridge::port_group;
 use podnet_netutil::sysctl;
 use podnet_netutil::{Link, Netlink, Netns};
 use podnet_plugin_api::error::{BoxError, Causes};
@@ -117,6 +118,10 @@ impl Attachment<'_> {
         let host_end = host_end.filter(|link| link.peer == Some(pod_end.index));
         let host_end = host_end.ok_or(Error::NoHostEnd { netns: path.clone() })?;
         without_ipv6(self.node.netlink(), &host_end).await?;
+        if let Some(bridge) = host_end.master {
+            let netlink = self.node.netlink();
+            netlink.keep_without_ipv6_in_group(&host_end, port_group(bridge)).await?;
+        }
         if result.ips.iter().all(|ip| ip.address.is_ipv4()) {
             without_ipv6(&pod, &pod_end).await?;
         }

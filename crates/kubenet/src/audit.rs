@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use podnet_cni_plugin::CachedAttachment;
-use podnet_cni_spec::AddResult;
+use podnet_cni_spec::{AddResult, NetworkName};
 use podnet_netutil::sysctl;
 use podnet_netutil::{Link, Netlink, Netns};
 use podnet_plugin_api::{HairpinMode, PodCidrs};
@@ -258,6 +258,10 @@ async fn of_bridge(node: &Node, census: &Census, bridge: &Link) -> Result<Vec<Fi
     if !bridge.up {
         findings.push(Finding::new(BRIDGE, "it is disabled", MEND));
     }
+    if bridge.multicast_snooping {
+        let problem = "it snoops multicast, and does not see the pods' reports";
+        findings.push(Finding::new(BRIDGE, problem, MEND));
+    }
     if bridge.mtu != mtu {
         let problem = format!("its MTU is {}, and should be {mtu}", bridge.mtu);
         findings.push(Finding::new(BRIDGE, problem, MEND));
@@ -275,6 +279,12 @@ async fn of_bridge(node: &Node, census: &Census, bridge: &Link) -> Result<Vec<Fi
 pub(crate) async fn rules(node: &Node, network: &NatNetwork) -> Result<Vec<Finding>, Error> {
     let missing = node.nat.missing(network).await?;
     Ok(missing.into_iter().map(|line| Finding::new("rules", line, MEND)).collect())
+}
+
+/// A network of which nothing but rules is left.
+pub(crate) fn of_network_that_is_gone(network: &NetworkName) -> Finding {
+    let problem = format!("there are chains of network {network}, and nothing else of it");
+    Finding::new("rules", problem, COLLECT)
 }
 
 /// What is wrong with a pod.

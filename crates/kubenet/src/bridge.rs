@@ -2,13 +2,16 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use ipnetwork::IpNetwork;
+use podnet_netutil::bridge::port_group;
+use podnet_netutil::lock::NamespaceLock;
 use podnet_netutil::sysctl::{self, Family};
 use podnet_netutil::{Link, MacAddr, Netlink};
 use podnet_plugin_api::{HairpinMode, Mtu, PodCidrs};
 use podnet_standard_plugins::Label;
-use podnet_standard_plugins::nat::{Dedup, NatNetwork};
+use podnet_standard_plugins::nat::{Dedup, NatNetwork, Reporting};
 
 use crate::error::Error;
 use crate::gateways::Gateways;
@@ -16,6 +19,9 @@ use crate::node::Node;
 use crate::plugin::{BRIDGE, NETWORK};
 use crate::seen::Seen;
 
+/// The lock under which cbr0 is claimed.
+const CLAIM: &str = "podnet/cbr0";
+const CLAIM_WAIT: Duration = Duration::from_secs(5);
 /// What the kubelet takes where it cannot find an MTU.
 const FALLBACK_MTU: u32 = 1460;
 
@@ -66,8 +72,13 @@ pub(crate) async fn prepare(node: &Node, gateways: &Gateways<'_>) -> Result<Prep
         netlink.set_link_mtu(bridge.index, mtu).await?;
         bridge.mtu = mtu;
     }
+    if bridge.multicast_snooping {
+        // It does not see the pods' reports, and would leave those out who have made some.
+        netlink.disable_multicast_snooping(&bridge).await?;
+        bridge.multicast_snooping = false;
+    }
     if !bridge.up {
-        refuse_router_advertisements()?;
+        set_ipv6_parameters()?;
         netlink.set_link_up(bridge.index).await?;
         bridge.up = true;
     }
@@ -101,13 +112,16 @@ fn own_mac(cidrs: &PodCidrs) -> MacAddr {
     MacAddr::local([0x0a, 0x58, a, b, c, d])
 }
 
-/// A pod must not become the host's router (CVE-2020-10749).
-fn refuse_router_advertisements() -> Result<(), Error> {
-    match sysctl::set_interface(Family::V6, BRIDGE, "accept_ra", "0") {
-        // A kernel without IPv6.
-        Err(error) if error.is_gone() => Ok(()),
-        set => Ok(set?),
+/// A pod must not become the host's router (CVE-2020-10749), and the gateways are there at once, whoever adds them.
+fn set_ipv6_parameters() -> Result<(), Error> {
+    for key in ["accept_ra", "accept_dad"] {
+        match sysctl::set_interface(Family::V6, BRIDGE, key, "0") {
+            // A kernel without IPv6.
+            Err(error) if error.is_gone() => {}
+            set => set?,
+        }
     }
+    Ok(())
 }
 
 /// The mark of a cbr0 that is kept by the podnet with this folder of addresses.
@@ -125,6 +139,18 @@ async fn claim(
     mac: MacAddr,
     mark: &str,
 ) -> Result<(), Error> {
+    if bridge.alias.as_deref() == Some(mark) {
+        return Ok(());
+    }
+    // Whoever claims it at the same time, with whatever folders, is in this network namespace too.
+    let _turn = match NamespaceLock::acquire(CLAIM, CLAIM_WAIT).await {
+        Ok(turn) => Some(turn),
+        Err(error) => {
+            tracing::warn!("{error}; claiming {BRIDGE} without it");
+            None
+        }
+    };
+    *bridge = netlink.require_link(BRIDGE).await?;
     match bridge.alias.as_deref() {
         Some(alias) if alias == mark => return Ok(()),
         Some(alias) => {
@@ -134,9 +160,52 @@ async fn claim(
                 return Err(Error::BridgeOfAnother { name: BRIDGE, owner: alias.to_owned() });
             }
         }
-        None => pin(netlink, bridge, mac).await?,
+        None => {
+            pin(netlink, bridge, mac).await?;
+            return Ok(netlink.set_link_alias(bridge, mark).await?);
+        }
     }
-    Ok(netlink.set_link_alias(bridge, mark).await?)
+    take_over(netlink, bridge, mark).await
+}
+
+/// Marks a cbr0 that had no pods as ours. Its owner may attach one in this moment: he looks at the mark after that, and
+/// we look for pods after having set it.
+async fn take_over(netlink: &Netlink, bridge: &Link, mark: &str) -> Result<(), Error> {
+    let owner = bridge.alias.clone().unwrap_or_default();
+    netlink.set_link_alias(bridge, mark).await?;
+    if netlink.bridge_ports(bridge.index).await?.is_empty() {
+        return Ok(());
+    }
+    netlink.set_link_alias(bridge, &owner).await?;
+    Err(Error::BridgeOfAnother { name: BRIDGE, owner })
+}
+
+/// Refuses a cbr0 with pods that somebody else keeps.
+pub(crate) async fn refuse_pods_of_another(node: &Node) -> Result<(), Error> {
+    let Some(bridge) = node.netlink().link_by_name(BRIDGE).await? else { return Ok(()) };
+    match &bridge.alias {
+        Some(owner) if *owner != mark(&node.networks_dir) => {
+            let ports = node.netlink().bridge_ports(bridge.index).await?;
+            let owner = owner.clone();
+            if ports.is_empty() {
+                Ok(())
+            } else {
+                Err(Error::BridgeOfAnother { name: BRIDGE, owner })
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a cbr0 that somebody else took over.
+pub(crate) async fn require_mark(node: &Node) -> Result<(), Error> {
+    let bridge = node.netlink().require_link(BRIDGE).await?;
+    match bridge.alias {
+        Some(owner) if owner != mark(&node.networks_dir) => {
+            Err(Error::BridgeOfAnother { name: BRIDGE, owner })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Gives a bridge an address for good: its own where pods know it, and one of ours before. The kernel lets one that was
@@ -156,11 +225,22 @@ pub(crate) async fn take_back(node: &Node, bridge: &Link) -> Result<Vec<String>,
         if link.master == Some(bridge.index) || link.kind != "veth" || link.condemned {
             continue;
         }
-        node.netlink().add_port(bridge, &link).await?;
-        node.netlink().commit_port(&link, &node.port(&label)).await?;
+        add_port(node, bridge, &link, &label).await?;
         taken.push(format!("made {link} a port of {BRIDGE} again"));
     }
     Ok(taken)
+}
+
+/// Makes a pod's host end a port of cbr0.
+pub(crate) async fn add_port(
+    node: &Node,
+    bridge: &Link,
+    host_end: &Link,
+    label: &Label,
+) -> Result<(), Error> {
+    node.netlink().add_port(bridge, host_end).await?;
+    node.netlink().keep_without_ipv6_in_group(host_end, port_group(bridge.index)).await?;
+    Ok(node.netlink().commit_port(host_end, &node.port(label)).await?)
 }
 
 /// The label of a pod's host end.
@@ -192,6 +272,10 @@ pub(crate) fn nat_network(
         non_masquerade: node.non_masquerade.clone(),
         masquerade: true,
         dedup,
+        reports_to: prepared.bridge.mac.map(|bridge_mac| Reporting {
+            bridge_mac,
+            port_group: port_group(prepared.bridge.index),
+        }),
     })
 }
 

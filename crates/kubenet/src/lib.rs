@@ -48,6 +48,7 @@ pub mod report;
 pub mod cni_type;
 mod audit;
 mod mend;
+mod strangers;
 pub mod error;
 
 pub use error::Error;

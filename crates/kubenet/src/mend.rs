@@ -13,6 +13,7 @@ use podnet_standard_plugins::{Label, shaping};
 
 use crate::attachment::Attachment;
 use crate::audit::{missing_inside, result_of};
+use crate::bridge::add_port;
 use crate::census::{Census, Traces};
 use crate::error::Error;
 use crate::node::Node;
@@ -168,10 +169,11 @@ async fn mend_port(
     if is_port && host_end.port.is_some_and(|port| port.hairpin == wanted.hairpin) {
         return Ok(None);
     }
-    if !is_port {
-        node.netlink().add_port(bridge, host_end).await?;
+    if is_port {
+        node.netlink().commit_port(host_end, &wanted).await?;
+    } else {
+        add_port(node, bridge, host_end, label).await?;
     }
-    node.netlink().commit_port(host_end, &wanted).await?;
     Ok(Some(format!("made {host_end} a port of {bridge} as it should be")))
 }
 

@@ -110,6 +110,13 @@ impl Node {
         Ok(self.seen.lock().await.insert(new).clone())
     }
 
+    /// Notes that cbr0 has a port now.
+    pub(crate) async fn saw_port(&self) {
+        if let Some(seen) = &mut *self.seen.lock().await {
+            seen.has_ports = true;
+        }
+    }
+
     /// Refuses a node that lacks a program which it is to run.
     pub(crate) async fn require_plugins(&self) -> Result<(), Error> {
         for plugin in PLUGINS {

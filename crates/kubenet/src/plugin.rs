@@ -18,6 +18,7 @@ use crate::options::KubenetOptions;
 use crate::pod::{Pod, SetUp};
 use crate::promise::Promise;
 use crate::report::{Collected, Finding, PodReport};
+use crate::strangers;
 use futures_util::future::BoxFuture;
 use podnet_cni_spec::PluginConfig;
 use podnet_netutil::lock::LockError;
@@ -200,6 +201,23 @@ impl Kubenet {
             Ok(collected) => collected.left.iter().for_each(|line| tracing::warn!("left: {line}")),
             Err(error) => tracing::warn!("cannot collect what pods that are gone left: {error}"),
         }
+        match self.forget_chains(cidrs).await {
+            Ok(lines) => lines.iter().for_each(|line| tracing::info!("removed: {line}")),
+            Err(error) => tracing::warn!("cannot remove rules that nobody needs: {error}"),
+        }
+    }
+
+    /// Removes the rules of networks that are no more, and those that this one does not need any more.
+    async fn forget_chains(&self, cidrs: &PodCidrs) -> Result<Vec<String>, Error> {
+        let node = self.node()?;
+        let mut lines = strangers::forget_networks(node, &self.options.runtime_dir).await?;
+        if let Some(bridge) = node.netlink().link_by_name(BRIDGE).await? {
+            let earlier = self.gateways(cidrs)?.earlier(&bridge).await?;
+            let prepared = Prepared { bridge, earlier, made: false };
+            let network = bridge::nat_network(node, cidrs, &prepared)?;
+            lines.extend(node.nat.remove_unneeded(&network).await?);
+        }
+        Ok(lines)
     }
 
     /// Attaches a pod while the pod CIDRs are in force ([`enter`](Self::enter)).
@@ -232,13 +250,14 @@ impl Kubenet {
         let prepared = self.prepare(cidrs).await?;
         let mtu = self.node()?.mtu().await?;
         let mut pod = self.pod(sandbox, mtu, Some(cidrs))?;
-        if prepared.earlier.is_empty() {
-            return pod.set_up(promise).await;
+        if !prepared.earlier.is_empty() {
+            config::leave_addresses_alone(&mut pod.bridge);
         }
-        config::leave_addresses_alone(&mut pod.bridge);
         let made = pod.set_up(promise).await?;
-        match put_back(&self.gateways(cidrs)?).await {
+        match self.settle(&prepared, cidrs).await {
             Ok(()) => Ok(made),
+            // It was attached before, and what it needs is as it was.
+            Err(error) if made.result.is_none() => Err(error.into()),
             Err(error) => {
                 let mut causes = Causes::new(error);
                 if let Err(failures) = pod.attachment().remove().await {
@@ -247,6 +266,21 @@ impl Kubenet {
                 Err(causes.into())
             }
         }
+    }
+
+    /// What can be seen to only when there is a pod with an address.
+    async fn settle(&self, prepared: &Prepared, cidrs: &PodCidrs) -> Result<(), Error> {
+        if !prepared.earlier.is_empty() {
+            put_back(&self.gateways(cidrs)?).await?;
+        }
+        let node = self.node()?;
+        if node.look().await?.has_ports {
+            return Ok(());
+        }
+        // Whoever took over a cbr0 without pods in the meantime has it.
+        bridge::require_mark(node).await?;
+        node.saw_port().await;
+        Ok(())
     }
 
     /// Has cbr0 and the rules as they should be, and the pods on them if they had to be made anew.
@@ -277,6 +311,7 @@ impl Kubenet {
     }
 
     async fn collect_dead(&self, cidrs: &PodCidrs) -> Result<Collected, Error> {
+        bridge::refuse_pods_of_another(self.node()?).await?;
         let bridge = self.bridge(self.node()?.mtu().await?, Some(cidrs))?;
         let runtime_dir = &self.options.runtime_dir;
         let collected = mend::collect(self.node()?, &bridge, runtime_dir, &Doomed::Dead).await?;
@@ -310,6 +345,8 @@ impl Kubenet {
             let network = bridge::nat_network(node, cidrs, &prepared)?;
             findings.extend(audit::rules(node, &network).await?);
         }
+        let unknown = strangers::unknown_networks(node, &self.options.runtime_dir).await?;
+        findings.extend(unknown.iter().map(audit::of_network_that_is_gone));
         for report in audit::pods(node, &census).await? {
             findings.extend(audit::of_pod(&report));
         }
@@ -321,10 +358,11 @@ impl Kubenet {
     /// A pod lives whose veth is there. With `keep` those alone live whose sandboxes it names.
     ///
     /// # Errors
-    /// As [`pods`](Self::pods). What fails for one pod does not keep the others from being seen to, and is in
+    /// As [`pods`](Self::pods), and [`Error::BridgeOfAnother`], for then the pods are somebody else's. What fails for one pod does not keep the others from being seen to, and is in
     /// [`Collected::left`].
     pub async fn collect(&self, keep: Option<&BTreeSet<String>>) -> Result<Collected, Error> {
         let (node, cidrs) = (self.node()?, self.pod_cidrs());
+        bridge::refuse_pods_of_another(node).await?;
         let bridge = self.bridge(node.mtu().await?, cidrs.as_ref())?;
         let doomed = keep.map_or(Doomed::Dead, Doomed::AllBut);
         let runtime_dir = &self.options.runtime_dir;
@@ -339,7 +377,10 @@ impl Kubenet {
             let again = self.findings().await?;
             let gone = findings.into_iter().filter(|finding| !again.contains(finding));
             collected.mended.extend(gone.map(|it| format!("{}: {}", it.subject, it.problem)));
+            let network = bridge::nat_network(node, cidrs, &prepared)?;
+            collected.mended.extend(node.nat.remove_unneeded(&network).await?);
         }
+        collected.mended.extend(strangers::forget_networks(node, runtime_dir).await?);
         let pods = mend::mend_pods(node, runtime_dir).await?;
         collected.mended.extend(pods.mended);
         collected.left.extend(pods.left);

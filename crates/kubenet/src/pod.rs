@@ -1,5 +1,6 @@
 //! One pod's life: attached, looked at, detached.
 
+use podnet_cni_plugin::CachedAttachment;
 use podnet_cni_spec::{AddResult, IpConfig, PluginConfig};
 use podnet_netutil::{Link, Netlink, Netns};
 use podnet_plugin_api::error::{BoxError, Causes};
@@ -106,26 +107,46 @@ impl Pod<'_> {
         outside.map_or_else(|| self.label.host_end(), |interface| interface.name.clone())
     }
 
-    /// Gives a pod that is attached what it asks for now.
+    /// Gives a pod that is attached what it asks for now, or leaves it with what it had.
     async fn promise_again(&self, found: &Found, promise: &Promise) -> Result<(), Error> {
         let record = self.attachment().record();
         let before = record.as_ref().and_then(Promise::noted);
-        if before.as_ref() != Some(promise) {
-            // Until it is noted again, a tear-down looks for everything that there could be.
-            self.attachment().forget()?;
+        if before.as_ref() == Some(promise) {
+            return self.keep(found, promise).await;
         }
+        // Until it is noted again, a tear-down looks for everything that there could be.
+        self.attachment().forget()?;
+        let noted = record.as_ref().and_then(|record| record.result().ok().flatten());
+        let changed = async {
+            self.keep(found, promise).await?;
+            let result = match noted {
+                Some(result) => result,
+                None => self.observed(found).await?,
+            };
+            self.note(promise, &result)
+        };
+        let changed = changed.await;
+        if let (Err(_), Some(before), Some(record)) = (&changed, before, record) {
+            self.restore(found, &before, &record).await;
+        }
+        changed
+    }
+
+    async fn keep(&self, found: &Found, promise: &Promise) -> Result<(), Error> {
         let ips = found.status.ips();
         self.node.nat.publish(&self.label, ips, &promise.host_ports()).await?;
-        shaping::shape(&self.node.host, &self.label, &found.host_end, &promise.limits()).await?;
-        if before.as_ref() == Some(promise) {
-            return Ok(());
-        }
-        let noted = record.and_then(|record| record.result().ok().flatten());
-        let result = match noted {
-            Some(result) => result,
-            None => self.observed(found).await?,
+        Ok(shaping::shape(&self.node.host, &self.label, &found.host_end, &promise.limits()).await?)
+    }
+
+    /// Puts back what a pod had before a change that failed, whose cause is what the caller hears.
+    async fn restore(&self, found: &Found, before: &Promise, record: &CachedAttachment) {
+        let restored = async {
+            self.keep(found, before).await?;
+            Ok::<_, Error>(self.node.records.store(record)?)
         };
-        self.note(promise, &result)
+        if let Err(error) = restored.await {
+            tracing::warn!("{} may lack what it was promised: {error}", self.label.alias());
+        }
     }
 
     /// The result of an ADD of which nothing is noted, as far as it can be seen.

@@ -27,6 +27,8 @@ pub(crate) struct Seen {
     pub(crate) narrowest: Option<Narrowest>,
     /// A port of cbr0 that is no pod's.
     pub(crate) foreign_port: Option<Link>,
+    /// Whether cbr0 has ports, which keeps it whose it is.
+    pub(crate) has_ports: bool,
 }
 
 /// The interface that decides on the pods' MTU.
@@ -60,7 +62,8 @@ impl Seen {
         let bridge = links.iter().find(|link| link.name == BRIDGE).map(|bridge| bridge.index);
         let is_port = |link: &&Link| bridge.is_some() && link.master == bridge;
         let foreign_port = links.iter().filter(is_port).find(|link| link.kind != "veth").cloned();
-        Ok(Self { at, narrowest, foreign_port })
+        let has_ports = links.iter().any(|link| is_port(&link));
+        Ok(Self { at, narrowest, foreign_port, has_ports })
     }
 
     pub(crate) fn holds(&self) -> bool {
@@ -76,7 +79,7 @@ impl Seen {
         let Some((at, narrowest)) = read(&note(runtime_dir)) else { return Ok(None) };
         let link = netlink.link_by_index(narrowest.index).await?;
         let same = link.is_some_and(|link| link.up && Narrowest::of(&link) == narrowest);
-        let seen = Self { at, narrowest: Some(narrowest), foreign_port: None };
+        let seen = Self { at, narrowest: Some(narrowest), foreign_port: None, has_ports: false };
         Ok(Some(seen).filter(|seen| same && seen.holds()))
     }
 
@@ -114,7 +117,12 @@ mod tests {
     fn seen() -> Seen {
         let name = "eth0".to_owned();
         let narrowest = Narrowest { index: 2, name, mac: None, mtu: 1450 };
-        Seen { at: Instant::now(), narrowest: Some(narrowest), foreign_port: None }
+        Seen {
+            at: Instant::now(),
+            narrowest: Some(narrowest),
+            foreign_port: None,
+            has_ports: false,
+        }
     }
 
     #[test]

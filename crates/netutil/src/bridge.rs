@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{InfoBridge, InfoData};
 use rtnetlink::{LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec};
 
 use crate::error::Error;
@@ -29,6 +30,13 @@ impl Port {
     pub fn labelled(alias: impl Into<String>) -> Self {
         Self { alias: alias.into(), ..Self::default() }
     }
+}
+
+/// The link group of the ports of the bridge with this index, by which rules know them: not every kernel tells a rule of
+/// the bridge.
+#[must_use]
+pub fn port_group(bridge: u32) -> u32 {
+    0x4000_0000 | (bridge & 0x3fff_ffff)
 }
 
 /// How long a port may take to become operational; the Go bridge plugin waits as long.
@@ -62,6 +70,18 @@ impl Netlink {
         let message =
             LinkUnspec::new_with_index(bridge.index).address(mac.octets().to_vec()).build();
         self.change_link(message, || format!("set the MAC address of {bridge}")).await
+    }
+
+    /// Has a bridge hand all multicast to all ports.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`].
+    pub async fn disable_multicast_snooping(&self, bridge: &Link) -> Result<(), Error> {
+        let message = LinkMessageBuilder::<LinkBridge>::new(&bridge.name)
+            .index(bridge.index)
+            .set_info_data(InfoData::Bridge(vec![InfoBridge::MulticastSnooping(false)]))
+            .build();
+        self.change_link(message, || format!("disable multicast snooping of bridge {bridge}")).await
     }
 
     /// Sets a port's flags and attaches its text, in one message.

@@ -62,6 +62,8 @@ pub struct Link {
     pub port: Option<PortState>,
     /// Whether it is a bridge that keeps VLANs apart.
     pub vlan_filtering: bool,
+    /// Whether it is a bridge that hands multicast only to those whose reports it saw, once somebody asks for reports.
+    pub multicast_snooping: bool,
 }
 
 /// How a link behaves as the port of a bridge.
@@ -103,6 +105,7 @@ impl Link {
             condemned: false,
             port: None,
             vlan_filtering: false,
+            multicast_snooping: false,
         }
     }
 
@@ -132,7 +135,9 @@ impl Link {
             |data, kind| find(data, kind).and_then(<[u8]>::first).is_some_and(|on| *on != 0);
         self.kind = find(info, 1).map(text).unwrap_or_default();
         if self.kind == "bridge" {
-            self.vlan_filtering = find(info, 2).is_some_and(|data| is_on(data, 7));
+            let data = find(info, 2).unwrap_or_default();
+            self.vlan_filtering = is_on(data, 7);
+            self.multicast_snooping = is_on(data, 23);
         }
         if find(info, 4).map(text).as_deref() == Some("bridge") {
             self.port = find(info, 5)

@@ -34,6 +34,22 @@ impl Netlink {
         }
     }
 
+    /// As [`Netlink::keep_without_ipv6`], and puts the link into a group, by which rules know it, in the same message.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`].
+    pub async fn keep_without_ipv6_in_group(&self, link: &Link, group: u32) -> Result<(), Error> {
+        let message = || LinkUnspec::new_with_index(link.index).link_group(group);
+        let families = message().append_extra_attribute(family_attribute(&[without_ipv6()]));
+        let action = || format!("set group and address families of {link}");
+        match self.change_link(families.build(), action).await {
+            Err(error) if is_without_ipv6(&error) => {
+                self.change_link(message().build(), action).await
+            }
+            other => other,
+        }
+    }
+
     /// As [`Netlink::keep_without_ipv6`], and has the link announce its IPv4 addresses when it is enabled
     /// (`arp_notify`), so that neighbours hear of an address's new owner.
     ///
@@ -42,18 +58,29 @@ impl Netlink {
     pub async fn announce_ipv4_only(&self, link: &Link) -> Result<(), Error> {
         match self.set_families(link, &[announce_ipv4(), without_ipv6()]).await {
             // The whole request is refused, also for a link that is too narrow for IPv6.
-            Err(error) if is_without_ipv6(&error) => {
-                self.set_families(link, &[announce_ipv4()]).await
-            }
+            Err(error) if is_without_ipv6(&error) => self.announce_ipv4(link).await,
             other => other,
         }
     }
 
+    /// Has a link announce its IPv4 addresses when it is enabled (`arp_notify`), so that neighbours hear of an address's
+    /// new owner.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`].
+    pub async fn announce_ipv4(&self, link: &Link) -> Result<(), Error> {
+        self.set_families(link, &[announce_ipv4()]).await
+    }
+
     async fn set_families(&self, link: &Link, families: &[Vec<u8>]) -> Result<(), Error> {
-        let families = LinkAttribute::Other(DefaultNla::new(IFLA_AF_SPEC, families.concat()));
+        let families = family_attribute(families);
         let message = LinkUnspec::new_with_index(link.index).append_extra_attribute(families);
         self.change_link(message.build(), || format!("set address families of {link}")).await
     }
+}
+
+fn family_attribute(families: &[Vec<u8>]) -> LinkAttribute {
+    LinkAttribute::Other(DefaultNla::new(IFLA_AF_SPEC, families.concat()))
 }
 
 /// The kernel, or this link, has no IPv6.

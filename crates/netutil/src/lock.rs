@@ -1,6 +1,7 @@
 //! Locks between processes: `flock(2)` on a file, as the Go programs take it, and every wait for one ends.
 
 mod named;
+mod namespace;
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
@@ -15,6 +16,7 @@ use rustix::fs::{Mode, OFlags};
 use crate::error::system_text;
 
 pub use self::named::NamedLock;
+pub use self::namespace::NamespaceLock;
 
 /// The first pause between two attempts; each following one is twice as long, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_micros(100);

@@ -3,6 +3,7 @@
 //! Fixed keys are written by the `sysctl` crate. A key that holds an interface name goes through the components of its
 //! path, because the crate takes every dot for a separator and interfaces are called `eth0.100`.
 
+mod interface;
 mod net_key;
 
 use std::fs;
@@ -14,6 +15,7 @@ use sysctl::{Ctl, Sysctl as _, SysctlError};
 
 use crate::error::Error;
 
+pub use interface::{InterfaceParameters, has_ipv6_address};
 pub use net_key::{InvalidNetKey, NetKey};
 
 /// An address family, where a parameter or a rule exists once for each.

@@ -14,6 +14,7 @@ mod vlan;
 
 use podnet_cni_invoke::Exec;
 use podnet_cni_spec::{AddResult, Request};
+use podnet_netutil::bridge::port_group;
 use podnet_netutil::{Netns, Port, VethEnds, VethPair};
 
 use crate::attachment::{self, Attempt, create_veth};
@@ -100,7 +101,7 @@ async fn attach(
         masquerade::ensure(host, &plan.label, &addresses.ips).await?;
     }
     // Before the pod's end is enabled and the carrier comes: IPv6 on a bridge port only floods the bridge.
-    host.netlink.keep_without_ipv6(&host_end).await?;
+    host.netlink.keep_without_ipv6_in_group(&host_end, port_group(bridge.index)).await?;
     pod_side::configure(netns, plan, &peer, &addresses).await?;
     let mut port = Port::labelled(plan.label.alias());
     port.hairpin = plan.hairpin;

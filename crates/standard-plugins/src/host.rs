@@ -10,7 +10,7 @@ use podnet_netutil::{LinkDeleter, NamedLock, Netlink, Netns};
 use tokio::sync::OnceCell;
 
 use crate::error::Error;
-use crate::host_local::HostLocal;
+use crate::host_local::{BootSource, HostLocal};
 use crate::label::Label;
 use crate::nat::NatTable;
 
@@ -44,7 +44,9 @@ impl Host {
     pub fn open(runtime_dir: &Path) -> Result<Self, Error> {
         let netlink = Netlink::open()?;
         let deleter = LinkDeleter::new(netlink.clone(), Some(runtime_dir.join("link-delete.lock")));
-        let (addresses, runtime_dir) = (HostLocal::default(), runtime_dir.to_owned());
+        let addresses = HostLocal::default();
+        let addresses = addresses.reclaiming_after_reboot(BootSource::system(runtime_dir));
+        let runtime_dir = runtime_dir.to_owned();
         Ok(Self { netlink, deleter, addresses, nat: Arc::default(), runtime_dir })
     }
 

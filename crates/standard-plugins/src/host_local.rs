@@ -29,6 +29,7 @@ use crate::error::Error;
 
 mod add;
 mod allocate;
+mod boot;
 mod check;
 mod config;
 mod del;
@@ -44,6 +45,7 @@ mod store;
 mod taken;
 
 pub use allocate::AllocationError;
+pub use boot::BootSource;
 pub use range::RangeError;
 pub(crate) use reserved::reservation;
 pub use reserved::{Reservation, lock_store, reservations, reserved_addresses};
@@ -60,11 +62,12 @@ const WAIT: Duration = Duration::from_secs(15);
 pub struct HostLocal {
     stores: Arc<Mutex<HashMap<PathBuf, Arc<AsyncMutex<Index>>>>>,
     wait: Duration,
+    boot: Option<BootSource>,
 }
 
 impl Default for HostLocal {
     fn default() -> Self {
-        Self { stores: Arc::default(), wait: WAIT }
+        Self { stores: Arc::default(), wait: WAIT, boot: None }
     }
 }
 
@@ -81,6 +84,13 @@ impl HostLocal {
         Self { wait, ..self }
     }
 
+    /// The same one, which at its first ADD after a boot reclaims the addresses that were reserved before, in stores whose
+    /// configuration does not say `"reclaimAfterReboot": false`.
+    #[must_use]
+    pub fn reclaiming_after_reboot(self, boot: BootSource) -> Self {
+        Self { boot: Some(boot), ..self }
+    }
+
     /// Reserves an address of each range set, all or none, and returns them with their gateways, the configured routes
     /// and the `dns` of `resolvConf`.
     ///
@@ -94,7 +104,9 @@ impl HostLocal {
     pub async fn add(&self, request: &Request) -> Result<AddResult, Error> {
         let owner = Owner::new(request.attachment()?);
         let config = Config::new(request)?;
-        self.on_store(request, move |access| add::add(&config, &owner, access)).await
+        let boot = self.boot.clone().filter(|_| config.reclaim_after_reboot);
+        let add = move |access: Access<'_>| add::add(&config, &owner, boot.as_ref(), access);
+        self.on_store(request, add).await
     }
 
     /// Releases every address of the attachment, whichever range it is from. Nothing to release is success.

@@ -24,6 +24,7 @@ mod elements;
 mod forward;
 mod hostports;
 mod layout;
+mod left_over;
 mod listeners;
 mod networks;
 mod stale;
@@ -61,6 +62,18 @@ pub struct NatNetwork {
     pub masquerade: bool,
     /// For a bridge in promiscuous mode: what keeps its pods from getting packets twice.
     pub dedup: Option<Dedup>,
+    /// The bridge that is to have its pods' multicast listener reports alone. Without, it hands each on to all other
+    /// pods, and to attach one costs as much as there are.
+    pub reports_to: Option<Reporting>,
+}
+
+/// Where the multicast listener reports of pods go: to the host, which is their only router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reporting {
+    /// The bridge's Ethernet address.
+    pub bridge_mac: MacAddr,
+    /// The link group of its ports ([`port_group`](podnet_netutil::bridge::port_group)).
+    pub port_group: u32,
 }
 
 /// A bridge in promiscuous mode floods what it sends itself: those copies are dropped on their way to the pods.

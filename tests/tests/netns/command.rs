@@ -163,6 +163,32 @@ fn host_bits_of_a_pod_cidr_are_masked_and_said() {
 }
 
 #[test]
+fn drift_is_listed_named_and_mended_by_commands() {
+    let host = TestHost::new().unwrap();
+    let pod = host.add_pod("a").unwrap();
+    let arguments = set_up(&pod, "default/a", "a1");
+    let with_port = [arguments.as_slice(), &["--port", "8080:80"]].concat();
+    stdout(&kubenet(&host, &with_port));
+    let pods = || -> Value {
+        serde_json::from_str(&stdout(&kubenet(&host, &["--output", "json", "pods"]))).unwrap()
+    };
+    assert_eq!(pods()[0]["drift"], serde_json::json!([]));
+    assert!(kubenet(&host, &["doctor"]).status.success());
+
+    let nft = ["delete", "table", "inet", "podnet"];
+    host.netns().run(|| Command::new("nft").args(nft).status()).unwrap().unwrap();
+    let drift = pods()[0]["drift"].to_string();
+    assert!(drift.contains("host port 8080 does not lead to 10.9.0.2"), "{drift}");
+    let doctor = kubenet(&host, &["doctor"]);
+    let said = String::from_utf8(doctor.stdout).unwrap();
+    assert_eq!(doctor.status.code(), Some(1), "{said}");
+    assert!(said.contains("default/a") && said.contains("`podnet gc` mends it"), "{said}");
+    stdout(&kubenet(&host, &["gc"]));
+    assert_eq!(pods()[0]["drift"], serde_json::json!([]));
+    assert!(kubenet(&host, &["doctor"]).status.success());
+}
+
+#[test]
 fn the_demonstration_proves_that_nothing_is_left() {
     let host = TestHost::new().unwrap();
     let output = podnet(&host, &["--output", "json", "demo", "--pods", "3"]);

@@ -156,6 +156,22 @@ impl Rule {
         self.load(load, Slot(0)).in_network(Slot(0), network)
     }
 
+    /// Packets that came in by an interface of this group.
+    #[must_use]
+    pub fn from_interface_group(self, group: u32) -> Self {
+        // `NFT_META_IIFGROUP`
+        self.meta(21, Slot(0)).compare(Slot(0), EQUAL, &group.to_ne_bytes())
+    }
+
+    /// Sends the frame to this Ethernet address instead, in a bridge's table.
+    #[must_use]
+    pub fn redirect_to_mac(self, mac: MacAddr) -> Self {
+        let header = Attributes::new().number(2, 0).number(3, 0).number(4, 6);
+        // `NFTA_PAYLOAD_SREG`: what is written, rather than where it is read to.
+        let written = header.number(5, Slot(0).number());
+        self.load(Load::Constant(mac.octets().to_vec()), Slot(0)).push("payload", written)
+    }
+
     /// Frames from this Ethernet address.
     #[must_use]
     pub fn from_mac(self, mac: MacAddr) -> Self {

@@ -1,7 +1,7 @@
 //! The pod's side of a veth pair: what its interface needs before it is enabled, and its routes as the kernel has them.
 
 use podnet_cni_spec::{AddResult, IpConfig, Route};
-use podnet_netutil::sysctl::{self, Family};
+use podnet_netutil::sysctl::{self, Family, InterfaceParameters};
 use podnet_netutil::{Link, Netlink, Netns};
 
 use crate::error::Error;
@@ -43,7 +43,14 @@ pub(crate) async fn open_pod(
     claim: bool,
 ) -> Result<Netlink, Error> {
     match families {
-        Families::Both => Ok(open_for_ipv6(netns, &link.name, claim)?),
+        Families::Both => {
+            let netlink = open_for_ipv6(netns, &link.name, claim)?;
+            // Neighbours that knew an earlier owner of an address hear of the new one; where not, they find out by themselves.
+            if let Err(error) = netlink.announce_ipv4(link).await {
+                tracing::debug!(%error, "no gratuitous ARP");
+            }
+            Ok(netlink)
+        }
         Families::None => Ok(Netlink::open_in(netns)?),
         Families::OnlyV4 => {
             let netlink = Netlink::open_in(netns)?;
@@ -64,15 +71,14 @@ fn open_for_ipv6(
     netns.run(|| {
         let _entered = runtime.enter();
         // What the pod sends to its own address goes by lo.
-        if let Err(error) = sysctl::set_interface(Family::V6, "lo", "disable_ipv6", "0") {
+        let has_lo = sysctl::has_ipv6_address("lo");
+        if !has_lo && let Err(error) = sysctl::set_interface(Family::V6, "lo", "disable_ipv6", "0")
+        {
             tracing::debug!(%error, "IPv6 of lo is left as it is");
         }
+        let parameters = InterfaceParameters::open(Family::V6, interface)?;
         for (key, value) in IPV6_PARAMETERS.iter().chain(claiming) {
-            sysctl::set_interface(Family::V6, interface, key, value)?;
-        }
-        // Neighbours that knew an earlier owner of an address hear of the new one; where not, they find out by themselves.
-        if let Err(error) = sysctl::set_interface(Family::V4, interface, "arp_notify", "1") {
-            tracing::debug!(%error, "no gratuitous ARP");
+            parameters.set(key, value)?;
         }
         Netlink::open()
     })?

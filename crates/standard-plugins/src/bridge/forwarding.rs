@@ -20,6 +20,7 @@ pub(super) async fn let_pass(host: &Host, plan: &Plan, addresses: &AddResult) ->
         non_masquerade: Vec::new(),
         masquerade: false,
         dedup: None,
+        reports_to: None,
     };
     for line in host.nat().await?.let_pass(&network).await? {
         tracing::info!("{line}");

@@ -5,6 +5,7 @@ use podnet_cni_spec::{AddResult, Dns, IpConfig};
 use serde_json::Map;
 
 use super::allocate::{self, Choice, Situation};
+use super::boot::{self, BootSource};
 use super::config::Config;
 use super::record::Owner;
 use super::resolv_conf;
@@ -15,12 +16,20 @@ use crate::error::{Error, ReleaseError};
 const ATTEMPTS: usize = 16;
 
 /// Gives the attachment its addresses.
-pub(super) fn add(config: &Config, owner: &Owner, access: Access<'_>) -> Result<AddResult, Error> {
+pub(super) fn add(
+    config: &Config,
+    owner: &Owner,
+    boot: Option<&BootSource>,
+    access: Access<'_>,
+) -> Result<AddResult, Error> {
     let dns = match &config.resolv_conf {
         Some(path) => resolv_conf::read(path)?,
         None => Dns::default(),
     };
     let mut store = access.create()?;
+    if let Some(boot) = boot {
+        boot::reclaim(boot, &mut store);
+    }
     let choices = choose_and_reserve(config, owner, &mut store);
     store.close();
     Ok(result(config, &choices?, dns))

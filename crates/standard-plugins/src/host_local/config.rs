@@ -21,6 +21,8 @@ pub(super) struct Config {
     pub(super) requested: Vec<Position>,
     pub(super) routes: Vec<Route>,
     pub(super) resolv_conf: Option<PathBuf>,
+    /// Whether addresses of before a reboot are given back at the first ADD after it.
+    pub(super) reclaim_after_reboot: bool,
 }
 
 impl Config {
@@ -38,6 +40,7 @@ impl Config {
             requested,
             routes: ipam.routes,
             resolv_conf: path(&ipam.resolv_conf),
+            reclaim_after_reboot: ipam.reclaim_after_reboot.unwrap_or(true),
         })
     }
 }
@@ -127,6 +130,7 @@ struct IpamOptions {
     ranges: Vec<Vec<RangeText>>,
     routes: Vec<Route>,
     resolv_conf: String,
+    reclaim_after_reboot: Option<bool>,
 }
 
 impl IpamOptions {

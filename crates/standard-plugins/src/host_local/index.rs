@@ -16,6 +16,8 @@ pub(super) struct Index {
     stale: BTreeSet<Position>,
     /// The state of the directory that this describes, if it is sure to describe any.
     pub(super) describes: Option<DirectoryStamp>,
+    /// Whether this process has seen to what was reserved before the boot.
+    pub(super) is_reclaimed: bool,
 }
 
 #[derive(Debug)]

@@ -116,6 +116,11 @@ impl<'a> Store<'a> {
         self.index
     }
 
+    /// Whether it is the first time in this process that the addresses of before a reboot are asked for.
+    pub(super) fn begin_reclaim(&mut self) -> bool {
+        !std::mem::replace(&mut self.index.is_reclaimed, true)
+    }
+
     /// What an attachment holds, by the content of the files.
     pub(super) fn holdings(&mut self, owner: &Owner) -> Result<Holdings, Error> {
         let holdings = self.index.holdings(owner);
@@ -186,7 +191,9 @@ impl<'a> Store<'a> {
 
     /// Reads every file again, whatever the index says.
     pub(super) fn scan_anew(&mut self) -> Result<(), Error> {
+        let is_reclaimed = self.index.is_reclaimed;
         *self.index = Index::default();
+        self.index.is_reclaimed = is_reclaimed;
         self.scan()?;
         self.is_doubtful = false;
         Ok(())
@@ -236,7 +243,7 @@ impl<'a> Store<'a> {
         true
     }
 
-    fn path_of(&self, position: Position) -> PathBuf {
+    pub(super) fn path_of(&self, position: Position) -> PathBuf {
         self.dir.join(position.to_string())
     }
 }

@@ -132,8 +132,8 @@ impl NatTable {
             let chains: Vec<&Chain> = wanted.iter().filter(|chain| chain.table == table).collect();
             let present = self.nft.rules(table).await?;
             repair.compare(table, &chains, &present);
-            if table == BRIDGE_TABLE && network.dedup.is_none() {
-                repair.remove_left_over(table, &layout::dedup_chain(network), &present);
+            if table == BRIDGE_TABLE {
+                repair.remove_left_over(network, table, &chains, &present);
             }
         }
         Ok(repair)
@@ -166,12 +166,22 @@ impl Repair {
         }
     }
 
-    /// The network's bridge was in promiscuous mode before and is not any more.
-    fn remove_left_over(&mut self, table: Table<'static>, chain: &str, present: &[ListedRule]) {
-        if present.iter().any(|rule| rule.chain == chain) {
-            self.lines.push(format!("chain {table} {chain} is not needed any more"));
-            self.transaction.flush_chain(table, chain);
-            self.transaction.delete_chain(table, chain);
+    /// What the network's bridge needed before and does not any more, for example in promiscuous mode.
+    fn remove_left_over(
+        &mut self,
+        network: &NatNetwork,
+        table: Table<'static>,
+        wanted: &[&Chain],
+        present: &[ListedRule],
+    ) {
+        let own = layout::own_chains(&network.name).into_iter().filter(|(of, _)| *of == table);
+        for (_, chain) in own {
+            let is_wanted = wanted.iter().any(|wanted| wanted.name == chain);
+            if !is_wanted && present.iter().any(|rule| rule.chain == chain) {
+                self.lines.push(format!("chain {table} {chain} is not needed any more"));
+                self.transaction.flush_chain(table, &chain);
+                self.transaction.delete_chain(table, &chain);
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use podnet_netutil::nft::{
     TableFamily, Transaction,
 };
 
-use super::NatNetwork;
+use super::{NatNetwork, Reporting};
 
 /// The table of all but what concerns bridges.
 pub(super) const TABLE: Table<'static> = Table { family: TableFamily::Inet, name: "podnet" };
@@ -19,8 +19,14 @@ pub(super) const TABLE: Table<'static> = Table { family: TableFamily::Inet, name
 pub(super) const BRIDGE_TABLE: Table<'static> =
     Table { family: TableFamily::Bridge, name: "podnet" };
 
-const OWN_CHAINS: [(Table<'static>, &str); 4] =
-    [(TABLE, "guard-"), (TABLE, "loopback-"), (TABLE, "masquerade-"), (BRIDGE_TABLE, "output-")];
+/// The chains that are a network's own: its name follows.
+const OWN_CHAINS: [(Table<'static>, &str); 5] = [
+    (TABLE, "guard-"),
+    (TABLE, "loopback-"),
+    (TABLE, "masquerade-"),
+    (BRIDGE_TABLE, "output-"),
+    (BRIDGE_TABLE, "reports-"),
+];
 
 /// After the service proxy's chains, which are at -100: a service's port goes before a pod's.
 pub(super) const AFTER_SERVICES: i32 = -90;
@@ -30,6 +36,10 @@ const SOURCE_TRANSLATION: i32 = 100;
 const RAW: i32 = -300;
 /// `filter` of the bridge family.
 const BRIDGE_FILTER: i32 = -200;
+/// `dstnat` of the bridge family: before a frame's way is chosen.
+const BRIDGE_TRANSLATION: i32 = -300;
+/// All routers that listen to version 2 of the multicast listener discovery (RFC 3810, section 5.2.14).
+const LISTENER_REPORTS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16);
 
 /// A chain with its rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,11 +153,12 @@ pub(super) fn chains(network: &NatNetwork) -> Vec<Chain> {
     // Of several that use one network, only those that know of masquerading say what is masqueraded.
     chains.extend(network.masquerade.then(|| masquerade(network)));
     chains.extend(dedup(network));
+    chains.extend(reports(network));
     chains
 }
 
 /// The chains that are a network's own, which of them there may be and in which table.
-pub(super) fn own_chains(network: &NetworkName) -> [(Table<'static>, String); 4] {
+pub(super) fn own_chains(network: &NetworkName) -> [(Table<'static>, String); 5] {
     OWN_CHAINS.map(|(table, prefix)| (table, format!("{prefix}{network}")))
 }
 
@@ -166,11 +177,6 @@ pub(super) fn guard_comment(bridge: &str) -> String {
 /// The bridge that a guard's rule guards, by its comment.
 pub(super) fn guarded(comment: &str) -> Option<&str> {
     comment.strip_prefix("from ")?.strip_suffix(" to 127.0.0.0/8: drop")
-}
-
-/// The name of the chain by which copies are dropped.
-pub(super) fn dedup_chain(network: &NatNetwork) -> String {
-    format!("output-{}", network.name)
 }
 
 /// Whether the network has pods with addresses of a family.
@@ -346,10 +352,28 @@ fn dedup(network: &NatNetwork) -> Option<Chain> {
     });
     Some(Chain {
         table: BRIDGE_TABLE,
-        name: dedup_chain(network),
+        name: format!("output-{}", network.name),
         kind: ChainKind::Filter,
         hook: Hook::Output,
         priority: BRIDGE_FILTER,
         rules: rules.collect(),
+    })
+}
+
+/// Reports are for routers alone (RFC 4541, section 2.1.1), and the only one of these pods is the host.
+fn reports(network: &NatNetwork) -> Option<Chain> {
+    let Reporting { bridge_mac, port_group } =
+        network.reports_to.filter(|_| has(network, Family::V6))?;
+    let reports = IpNetwork::from(IpAddr::V6(LISTENER_REPORTS));
+    let rule = Rule::new().from_interface_group(port_group).of_ether_type(Family::V6);
+    let rule = rule.to_network(reports).redirect_to_mac(bridge_mac);
+    let comment = format!("from group {port_group} to {LISTENER_REPORTS}: to {bridge_mac} alone");
+    Some(Chain {
+        table: BRIDGE_TABLE,
+        name: format!("reports-{}", network.name),
+        kind: ChainKind::Filter,
+        hook: Hook::Prerouting,
+        priority: BRIDGE_TRANSLATION,
+        rules: vec![rule.comment(comment)],
     })
 }

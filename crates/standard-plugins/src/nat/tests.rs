@@ -11,6 +11,7 @@ pub(super) fn network() -> NatNetwork {
         non_masquerade: vec!["10.0.0.0/8".parse().unwrap()],
         masquerade: true,
         dedup: None,
+        reports_to: None,
     }
 }
 

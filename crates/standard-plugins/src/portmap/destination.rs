@@ -54,6 +54,7 @@ impl Destination {
             non_masquerade: Vec::new(),
             masquerade: false,
             dedup: None,
+            reports_to: None,
         }
     }
 }

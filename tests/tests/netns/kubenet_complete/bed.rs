@@ -23,6 +23,7 @@ pub(super) const CIDRS: &str = "10.9.0.0/24,fd00:9::/64";
 pub(super) const NODE4: &str = "192.0.2.10";
 pub(super) const NODE6: &str = "2001:db8::10";
 pub(super) const WORLD4: &str = "192.0.2.1";
+pub(super) const WORLD6: &str = "2001:db8::1";
 const DEADLINE: Duration = Duration::from_secs(3);
 
 pub(super) struct Bed {
@@ -51,6 +52,13 @@ impl Bed {
                 netlink.add_address(&uplink, format!("{NODE6}/64").parse().unwrap()).await.unwrap();
             })
             .unwrap();
+        // Without an address of the link that is settled nobody is asked who has another.
+        for (netns, last) in [(bed.world.netns(), "1"), (bed.host.netns(), "10")] {
+            inside(netns, || {
+                run("ip", "-6 address flush dev eth0 scope link");
+                run("ip", &format!("address add fe80::{last}/64 dev eth0 nodad"));
+            });
+        }
         inside(bed.world.netns(), || {
             run("ip", "address replace 192.0.2.1/24 dev eth0");
             run("ip", "address replace 2001:db8::1/64 dev eth0 nodad");
@@ -58,6 +66,11 @@ impl Bed {
         });
         inside(bed.host.netns(), || run("ip", "address replace 2001:db8::10/64 dev eth0 nodad"));
         bed
+    }
+
+    /// Whether the plugins run in this process.
+    pub(super) fn is_builtin(&self) -> bool {
+        self.bin_dir.is_none()
     }
 
     pub(super) fn options(&self) -> KubenetOptions {
@@ -74,9 +87,17 @@ impl Bed {
 }
 
 pub(super) async fn start(options: KubenetOptions, settings: &Settings) -> Kubenet {
+    start_with(options, settings, CIDRS).await
+}
+
+pub(super) async fn start_with(
+    options: KubenetOptions,
+    settings: &Settings,
+    cidrs: &str,
+) -> Kubenet {
     let kubenet = Kubenet::new(options);
     kubenet.init(settings).await.unwrap();
-    kubenet.event(Event::PodCidrChange { cidrs: CIDRS.parse().unwrap() }).await.unwrap();
+    kubenet.event(Event::PodCidrChange { cidrs: cidrs.parse().unwrap() }).await.unwrap();
     kubenet
 }
 

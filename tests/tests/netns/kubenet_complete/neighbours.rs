@@ -3,11 +3,11 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use podnet_plugin_api::{HairpinMode, Protocol, Settings};
+use podnet_plugin_api::{HairpinMode, Mtu, Protocol, Settings};
 
 use super::bed::{
-    Mirror, NODE4, WORLD4, ask, ask_udp, for_each_choice, inside, output, port, run, sandbox,
-    set_up,
+    Mirror, NODE4, NODE6, WORLD4, WORLD6, ask, ask_udp, for_each_choice, inside, output, port, run,
+    sandbox, set_up,
 };
 use super::traffic::Calls as _;
 
@@ -72,6 +72,55 @@ fn what_works_works_beside_dockers_and_kube_proxys_rules_and_changes_none_of_the
 }
 
 #[test]
+fn what_works_by_ipv6_works_beside_dockers_rules_and_changes_none_of_them() {
+    for_each_choice("beside_dockers_ipv6_rules", |bed| {
+        for flavour in ["ip6tables-nft", "ip6tables-legacy"] {
+            let (web, other) =
+                (bed.host.add_pod("web").unwrap(), bed.host.add_pod("other").unwrap());
+            let _mirrors = [Mirror::new(web.netns(), 80), Mirror::new(bed.world.netns(), 9000)];
+            bed.host
+                .run(async || {
+                    for rule in DOCKER {
+                        run(flavour, rule);
+                    }
+                    let rules = || -> Vec<String> {
+                        let saved = output(&format!("{flavour}-save"), "-M /sbin/modprobe");
+                        let own = |line: &&str| line.starts_with("-A") || line.starts_with("-N");
+                        saved.lines().filter(own).map(str::to_owned).collect()
+                    };
+                    let before = rules();
+                    let kubenet = bed.start(&Settings::default()).await;
+                    let mut pod = sandbox(&format!("w-{flavour}"), &web);
+                    pod.port_mappings =
+                        vec![port(8080, 80, Protocol::Tcp), port(8080, 80, Protocol::Udp)];
+                    let ips = set_up(&kubenet, &pod).await.ips().to_vec();
+                    let six = ips.iter().find(|ip| ip.is_ipv6()).unwrap().to_string();
+                    set_up(&kubenet, &sandbox(&format!("o-{flavour}"), &other)).await;
+                    let outside = bed.world.netns();
+                    assert_eq!(ask(outside, NODE6, 8080).as_deref(), Some(WORLD6), "{flavour}");
+                    assert_eq!(ask_udp(outside, NODE6, 8080).as_deref(), Some(WORLD6), "{flavour}");
+                    assert_eq!(ask(web.netns(), WORLD6, 9000).as_deref(), Some(NODE6), "{flavour}");
+                    assert!(ask(other.netns(), &six, 80).is_some(), "{flavour}: pod to pod");
+                    assert!(ask(other.netns(), NODE6, 8080).is_some(), "{flavour}: to host port");
+                    assert!(ask(bed.host.netns(), NODE6, 8080).is_some(), "{flavour}: the host");
+                    let foreign: Vec<_> = rules()
+                        .into_iter()
+                        .filter(|rule| !rule.contains("podnet: kubenet"))
+                        .collect();
+                    assert_eq!(foreign, before, "{flavour}");
+                    assert_eq!(kubenet.findings().await.unwrap(), [], "{flavour}");
+                    kubenet.tear_down(&pod).await;
+                    kubenet.tear_down(&sandbox(&format!("o-{flavour}"), &other)).await;
+                    run(flavour, "-P FORWARD ACCEPT");
+                    run(flavour, "-F");
+                    run(flavour, "-X");
+                })
+                .unwrap();
+        }
+    });
+}
+
+#[test]
 fn the_mtu_follows_the_hosts_and_old_pods_are_named() {
     for_each_choice("the_mtu_follows", |bed| {
         let (web, other) = (bed.host.add_pod("web").unwrap(), bed.host.add_pod("other").unwrap());
@@ -92,6 +141,21 @@ fn the_mtu_follows_the_hosts_and_old_pods_are_named() {
                         && one.contains("an MTU of 1500, cbr0 of 1400")),
                     "{lines:?}"
                 );
+                // The option goes before the host's, and is followed too.
+                let third = bed.host.add_pod("third").unwrap();
+                let settings = Settings::default().with_mtu(Mtu::new(1350).unwrap());
+                let kubenet = bed.start(&settings).await;
+                set_up(&kubenet, &sandbox("t1", &third)).await;
+                assert_eq!(third.link("eth0").await.unwrap().unwrap().mtu, 1350);
+                assert!(output("ip", "link show cbr0").contains("mtu 1350"));
+                let findings = kubenet.findings().await.unwrap();
+                let named = |id: &str| {
+                    let named = |it: &&podnet_kubenet::Finding| {
+                        it.subject.contains(id) && it.problem.contains("cbr0 of 1350")
+                    };
+                    findings.iter().filter(named).count()
+                };
+                assert_eq!([named("w1"), named("o1"), named("t1")], [1, 1, 0], "{findings:?}");
             })
             .unwrap();
     });

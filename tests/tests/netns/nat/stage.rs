@@ -46,6 +46,7 @@ pub(crate) fn network() -> NatNetwork {
         non_masquerade: vec!["10.0.0.0/8".parse().unwrap()],
         masquerade: true,
         dedup: None,
+        reports_to: None,
     }
 }
 
