@@ -19,6 +19,7 @@ use crate::error::Error;
 
 mod audit;
 mod change;
+mod clients;
 mod conditions;
 mod elements;
 mod forward;

@@ -4,8 +4,9 @@
 //! `backend` says, ports are elements of the maps of the nftables table `inet podnet`, and no iptables is run for them.
 //! What differs: a port that another container has is refused instead of taken away (one on which a process listens is
 //! not, as some runtimes bind published ports themselves), ports end at 65535, a `protocol` may be in capitals, DEL needs
-//! nothing but the attachment, CHECK finds each missing port and rule, GC and STATUS exist. By 127.0.0.1 a port is
-//! reached where the container is behind a bridge. `masqAll` is about what comes by the ports. `markMasqBit` and
+//! nothing but the attachment, CHECK finds each missing port and rule, GC and STATUS exist. Neighbours on the container's
+//! bridge keep their addresses, but where netfilter does not see what the bridge hands over. Of two mappings of one port
+//! that of an address goes first, in whichever order they come. `masqAll` is about what comes by the ports. `markMasqBit` and
 //! `externalSetMarkChain` have no effect: who is masqueraded is told without marks. Conditions are those of the
 //! attachment and replace nobody's; what of iptables and nftables can be said is in `docs/cni.md`.
 //!
@@ -45,7 +46,9 @@ pub async fn add(host: &Host, request: &Request) -> Result<AddResult, Error> {
     let network = destination.network(label.network(), options.snat);
     let _lock = host.lock(&label).await?;
     let nat = host.nat().await?;
-    for mended in nat.ensure(&network).await? {
+    let mut mended = nat.ensure(&network).await?;
+    mended.extend(nat.ensure_clients(&network, destination.direct(options.snat)).await?);
+    for mended in mended {
         tracing::debug!(network = %network.name, "{mended}; set right");
     }
     let (ips, ports) = (&destination.ips, destination.reachable(&options.ports));
@@ -96,6 +99,7 @@ pub async fn check(host: &Host, request: &Request) -> Result<(), Error> {
     let (ips, ports) = (&destination.ips, destination.reachable(&options.ports));
     let nat = host.nat().await?;
     let mut faults = nat.missing(&network).await?;
+    faults.extend(nat.missing_clients(&network, destination.direct(options.snat)).await?);
     faults.extend(nat.unpublished(&label, ips, &ports, options.publishing()).await?);
     if faults.is_empty() { Ok(()) } else { Err(Error::CheckFailed(faults.join("; "))) }
 }

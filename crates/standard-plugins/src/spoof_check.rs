@@ -21,6 +21,8 @@ const BASE: BaseChain<'static> = BaseChain {
     priority: -300,
 };
 const CHAIN_PREFIX: &str = "cni-br-iface-";
+/// How often a change is worked out anew because another program changed the rules meanwhile.
+const ATTEMPTS: usize = 5;
 
 /// The two chains of an attachment, and the comment of their rules.
 struct Names {
@@ -48,7 +50,26 @@ pub(crate) async fn ensure(
     mac: MacAddr,
 ) -> Result<(), Error> {
     let nft = host.nat().await?.nft();
-    let Names { interface, mac: mac_chain, comment } = &Names::of(label);
+    let names = Names::of(label);
+    let mut outcome = Ok(());
+    for _ in 0..ATTEMPTS {
+        outcome = nft.commit(rules(nft, &names, host_end, mac).await?).await;
+        match &outcome {
+            // Another program removed a rule that was to go.
+            Err(error) if error.is_gone() => {}
+            _ => break,
+        }
+    }
+    Ok(outcome?)
+}
+
+async fn rules(
+    nft: &Nft,
+    names: &Names,
+    host_end: &str,
+    mac: MacAddr,
+) -> Result<Transaction, Error> {
+    let Names { interface, mac: mac_chain, comment } = names;
     let mut transaction = Transaction::new();
     transaction.add_table(TABLE);
     transaction.add_chain(TABLE, &BASE);
@@ -68,17 +89,25 @@ pub(crate) async fn ensure(
     for (chain, rule) in rules {
         transaction.append_rule(TABLE, chain, &rule.comment(comment));
     }
-    Ok(nft.commit(transaction).await?)
+    Ok(transaction)
 }
 
 /// Removes chains and rules of an attachment, whichever program made them. That there are none is success.
 pub(crate) async fn remove(host: &Host, label: &Label) -> Result<(), Error> {
     let nft = host.nat().await?.nft();
     let names = Names::of(label);
-    if !nft.present_chains(&[(TABLE, &names.interface)]).await?.is_empty() {
-        remove_chains(nft, &names, jumps(nft, &names.interface).await?).await?;
+    let mut outcome = Ok(());
+    for _ in 0..ATTEMPTS {
+        if nft.present_chains(&[(TABLE, &names.interface)]).await?.is_empty() {
+            return Ok(());
+        }
+        outcome = remove_chains(nft, &names, jumps(nft, &names.interface).await?).await;
+        match &outcome {
+            Err(Error::Net(error)) if error.is_gone() => {}
+            _ => break,
+        }
     }
-    Ok(())
+    outcome
 }
 
 /// Verifies that frames of the host end enter the chains, and that those hold what drops.
@@ -116,7 +145,11 @@ pub(crate) async fn collect_dead(host: &Host) -> Result<(), Error> {
                 interface,
                 "no such interface; its rules against forged MAC addresses go"
             );
-            remove_chains(nft, &Names::from_id(id), vec![rule]).await?;
+            match remove_chains(nft, &Names::from_id(id), vec![rule]).await {
+                // Another program did the same meanwhile, or the pod came again.
+                Err(Error::Net(error)) if error.is_gone() => {}
+                other => other?,
+            }
         }
     }
     Ok(())
@@ -138,9 +171,5 @@ async fn remove_chains(nft: &Nft, names: &Names, jumps: Vec<ListedRule>) -> Resu
         transaction.flush_chain(table, chain);
         transaction.delete_chain(table, chain);
     }
-    match nft.commit(transaction).await {
-        // Another program did the same meanwhile.
-        Err(error) if !error.is_gone() => Err(error.into()),
-        _ => Ok(()),
-    }
+    Ok(nft.commit(transaction).await?)
 }

@@ -276,3 +276,30 @@ fn gc_ends_what_the_go_program_masquerades_by_iptables() {
         is_masqueraded(&db, &world);
     }
 }
+
+#[test]
+fn a_chain_of_the_go_program_to_which_others_lead_is_emptied() {
+    let test = "a_chain_of_the_go_program_to_which_others_lead_is_emptied";
+    let (host, _world) = host_and_world();
+    let pod = host.add_pod("web").unwrap();
+    let mut config = config(&host, "bridge", SUBNETS);
+    config["ipMasqBackend"] = json!("iptables");
+    let Some(theirs) = go(&host, "bridge", config.clone(), test) else { return };
+    if !is_recent(&theirs) {
+        return;
+    }
+    let folder = iptables_as(&host, "nft");
+    with_programs(theirs, &format!("{}:/usr/sbin", folder.display()))
+        .call("ADD", "w1", pod.path())
+        .ok();
+    let declared = |line: &String| line.strip_prefix(':')?.split(' ').next().map(str::to_owned);
+    let chain = remains(&host).iter().find_map(declared).unwrap();
+    for arguments in [vec!["-N", "OTHER"], vec!["-A", "OTHER", "-j", &chain]] {
+        printed(&host, "iptables-nft", &[vec!["-t", "nat"], arguments].concat());
+    }
+    let own = with_programs(ours(&host, "bridge", config), "/usr/sbin");
+    for _ in 0..2 {
+        own.call("DEL", "w1", pod.path()).ok();
+        assert_eq!(remains(&host), [format!(":{chain} - [0:0]"), format!("-A OTHER -j {chain}")]);
+    }
+}

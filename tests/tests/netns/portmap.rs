@@ -1,5 +1,7 @@
 //! The plugin `portmap` chained to a bridge: real packets from outside, from the host and from the container itself.
 
+mod addresses;
+mod clients;
 mod conditions;
 mod go;
 mod masquerade;

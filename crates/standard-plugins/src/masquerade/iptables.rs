@@ -18,6 +18,8 @@ const NAT: &str = "nat";
 const TABLES: [Table<'static>; 2] =
     [Table { family: TableFamily::Ip, name: NAT }, Table { family: TableFamily::Ip6, name: NAT }];
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
+/// How often a removal is worked out anew because another program changed the rules meanwhile.
+const ATTEMPTS: usize = 5;
 
 /// Removes it from iptables on nftables, and where `older` says so from the older iptables.
 pub(super) async fn remove(nft: &Nft, label: &Label, older: bool) -> Result<(), Error> {
@@ -54,11 +56,7 @@ pub(super) async fn collect(
 
 async fn remove_chain(nft: &Nft, chain: &str, older: bool) -> Result<(), Error> {
     for (table, chain) in nft.present_chains(&TABLES.map(|table| (table, chain))).await? {
-        match remove_from(nft, table, chain).await {
-            // Another program did the same meanwhile.
-            Err(Error::Net(error)) if error.is_gone() => {}
-            other => other?,
-        }
+        remove_from(nft, table, chain).await?;
     }
     for family in FAMILIES.into_iter().filter(|_| older) {
         // A container is not kept from being deleted by it, and its address not from being given away.
@@ -86,6 +84,32 @@ pub(super) async fn is_there(nft: &Nft, label: &Label) -> Result<bool, Error> {
 }
 
 async fn remove_from(nft: &Nft, table: Table<'_>, chain: &str) -> Result<(), Error> {
+    let mut with_chain = true;
+    let mut outcome = Ok(());
+    for _ in 0..ATTEMPTS {
+        outcome = nft.commit(removal(nft, table, chain, with_chain).await?).await;
+        match &outcome {
+            Err(error) if error.is_gone() => {
+                if nft.present_chains(&[(table, chain)]).await?.is_empty() {
+                    return Ok(());
+                }
+            }
+            // Somebody else's rule leads to it: then nowhere from there.
+            Err(error) if error.is_in_use() && with_chain => with_chain = false,
+            _ => break,
+        }
+    }
+    outcome?;
+    tracing::info!(%table, chain, "removed what the reference masqueraded");
+    Ok(())
+}
+
+async fn removal(
+    nft: &Nft,
+    table: Table<'_>,
+    chain: &str,
+    with_chain: bool,
+) -> Result<Transaction, Error> {
     let mut transaction = Transaction::new();
     for rule in nft.chain_rules(table, FROM).await? {
         if rule.jumps_to().as_deref() == Some(chain) {
@@ -93,10 +117,10 @@ async fn remove_from(nft: &Nft, table: Table<'_>, chain: &str) -> Result<(), Err
         }
     }
     transaction.flush_chain(table, chain);
-    transaction.delete_chain(table, chain);
-    nft.commit(transaction).await?;
-    tracing::info!(%table, chain, "removed what the reference masqueraded");
-    Ok(())
+    if with_chain {
+        transaction.delete_chain(table, chain);
+    }
+    Ok(transaction)
 }
 
 async fn remove_from_older(family: Family, chain: &str) -> Result<(), XtablesError> {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use podnet_cni_spec::NetworkName;
+use podnet_cni_spec::{InterfaceName, NetworkName};
 use podnet_netutil::nft::{ListedRule, Table, Transaction};
 use podnet_netutil::{Family, sysctl};
 
@@ -188,22 +188,28 @@ impl Repair {
 
 /// Lets the bridge route 127.0.0.0/8, so that a host port is reached there too.
 fn route_localnet(network: &NatNetwork) -> Result<Option<String>, Error> {
-    let fault = localnet_fault(network)?;
+    if layout::has(network, Family::V4) { route_loopback(&network.bridge) } else { Ok(None) }
+}
+
+/// Lets an interface route 127.0.0.0/8, and returns what it did until then.
+pub(super) fn route_loopback(interface: &InterfaceName) -> Result<Option<String>, Error> {
+    let fault = loopback_fault(interface)?;
     if fault.is_some() {
-        sysctl::set_interface(Family::V4, network.bridge.as_str(), ROUTE_LOCALNET, "1")?;
+        sysctl::set_interface(Family::V4, interface.as_str(), ROUTE_LOCALNET, "1")?;
     }
     Ok(fault)
 }
 
 fn localnet_fault(network: &NatNetwork) -> Result<Option<String>, Error> {
-    if !layout::has(network, Family::V4) {
-        return Ok(None);
-    }
-    let bridge = network.bridge.as_str();
-    match sysctl::read_interface(Family::V4, bridge, ROUTE_LOCALNET) {
+    if layout::has(network, Family::V4) { loopback_fault(&network.bridge) } else { Ok(None) }
+}
+
+pub(super) fn loopback_fault(interface: &InterfaceName) -> Result<Option<String>, Error> {
+    let name = interface.as_str();
+    match sysctl::read_interface(Family::V4, name, ROUTE_LOCALNET) {
         Ok(value) if value == "1" => Ok(None),
-        Ok(value) => Ok(Some(format!("net/ipv4/conf/{bridge}/{ROUTE_LOCALNET} is {value}, not 1"))),
-        // The bridge is made with the first pod.
+        Ok(value) => Ok(Some(format!("net/ipv4/conf/{name}/{ROUTE_LOCALNET} is {value}, not 1"))),
+        // A bridge is made with the first pod, and a pod's own interface goes with it.
         Err(podnet_netutil::Error::Sysctl { source, .. })
             if source.kind() == io::ErrorKind::NotFound =>
         {

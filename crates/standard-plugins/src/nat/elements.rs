@@ -48,6 +48,14 @@ impl Published {
         })
     }
 
+    /// Whether one look-up would find both. Of a port of an address and one of all, each is found by its own: that of
+    /// the address first.
+    pub(super) fn is_looked_up_as(&self, other: &Self) -> bool {
+        PortsMap::of(self) == PortsMap::of(other)
+            && (self.protocol, self.host_ip, self.host_port)
+                == (other.protocol, other.host_ip, other.host_port)
+    }
+
     /// Whether a packet could be meant for both. Whether one could meet two sets of conditions is not known here: who
     /// gave them knows.
     pub(super) fn overlaps(&self, other: &Self) -> bool {

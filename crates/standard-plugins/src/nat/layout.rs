@@ -19,11 +19,14 @@ pub(super) const TABLE: Table<'static> = Table { family: TableFamily::Inet, name
 pub(super) const BRIDGE_TABLE: Table<'static> =
     Table { family: TableFamily::Bridge, name: "podnet" };
 
+/// How the name of the chain of a network's neighbours begins.
+pub(super) const NEIGHBOURS: &str = "neighbours-";
 /// The chains that are a network's own: its name follows.
-const OWN_CHAINS: [(Table<'static>, &str); 5] = [
+const OWN_CHAINS: [(Table<'static>, &str); 6] = [
     (TABLE, "guard-"),
     (TABLE, "loopback-"),
     (TABLE, "masquerade-"),
+    (TABLE, NEIGHBOURS),
     (BRIDGE_TABLE, "output-"),
     (BRIDGE_TABLE, "reports-"),
 ];
@@ -31,7 +34,7 @@ const OWN_CHAINS: [(Table<'static>, &str); 5] = [
 /// After the service proxy's chains, which are at -100: a service's port goes before a pod's.
 pub(super) const AFTER_SERVICES: i32 = -90;
 /// `srcnat`, where masquerading belongs.
-const SOURCE_TRANSLATION: i32 = 100;
+pub(super) const SOURCE_TRANSLATION: i32 = 100;
 /// `raw`: before anything is translated.
 const RAW: i32 = -300;
 /// `filter` of the bridge family.
@@ -158,7 +161,7 @@ pub(super) fn chains(network: &NatNetwork) -> Vec<Chain> {
 }
 
 /// The chains that are a network's own, which of them there may be and in which table.
-pub(super) fn own_chains(network: &NetworkName) -> [(Table<'static>, String); 5] {
+pub(super) fn own_chains(network: &NetworkName) -> [(Table<'static>, String); 6] {
     OWN_CHAINS.map(|(table, prefix)| (table, format!("{prefix}{network}")))
 }
 
@@ -266,7 +269,7 @@ fn client_chain() -> Chain {
     nat_chain("postrouting".to_owned(), Hook::Postrouting, SOURCE_TRANSLATION, rules)
 }
 
-fn loopback() -> Option<IpNetwork> {
+pub(super) fn loopback() -> Option<IpNetwork> {
     Ipv4Network::new(Ipv4Addr::new(127, 0, 0, 0), 8).ok().map(IpNetwork::V4)
 }
 
@@ -280,14 +283,13 @@ fn guard(network: &NatNetwork) -> Option<Chain> {
         .to_network(loopback)
         .drop_packet()
         .comment(guard_comment(bridge));
-    Some(Chain {
-        table: TABLE,
-        name: format!("guard-{}", network.name),
-        kind: ChainKind::Filter,
-        hook: Hook::Prerouting,
-        priority: RAW,
-        rules: vec![rule],
-    })
+    Some(guard_chain(format!("guard-{}", network.name), rule))
+}
+
+/// Before anything is translated.
+pub(super) fn guard_chain(name: String, rule: Rule) -> Chain {
+    let (kind, hook, priority) = (ChainKind::Filter, Hook::Prerouting, RAW);
+    Chain { table: TABLE, name, kind, hook, priority, rules: vec![rule] }
 }
 
 fn masquerade(network: &NatNetwork) -> Chain {

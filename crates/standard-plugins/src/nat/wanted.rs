@@ -22,7 +22,7 @@ pub(super) fn label_text(label: &Label) -> Result<String, Error> {
     Ok(text)
 }
 
-/// What is asked for, one a family.
+/// What is asked for, one a family. A pod's port of an address may lead elsewhere than its port of all addresses.
 pub(super) fn expand(
     label: &str,
     ips: &[IpAddr],
@@ -33,7 +33,7 @@ pub(super) fn expand(
     for port in ports {
         for mut published in expand_one(label, ips, port)? {
             published.conditions = conditions.id(published.family());
-            if wanted.iter().any(|earlier| earlier.overlaps(&published)) {
+            if wanted.iter().any(|earlier| earlier.is_looked_up_as(&published)) {
                 return Err(Error::HostPortTwice { port: *port });
             }
             wanted.push(published);

@@ -1,13 +1,17 @@
-//! Where ports lead: the container's addresses, and the bridge behind which it is.
+//! Where ports lead: the container's addresses, and the bridge behind which it is or the interface that leads to it.
 
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use podnet_cni_spec::{AddResult, Interface, InterfaceName, IpConfig, NetworkName, Request};
+use podnet_netutil::{Link, Route};
 
 use crate::error::Error;
 use crate::host::Host;
 use crate::nat::{HostPort, NatNetwork};
+
+const BRIDGE: &str = "bridge";
+const VETH: &str = "veth";
 
 /// A container as the result of the plugins before describes it.
 #[derive(Debug)]
@@ -16,7 +20,16 @@ pub(super) struct Destination {
     pub(super) ips: Vec<IpAddr>,
     cidrs: Vec<IpNetwork>,
     interface: InterfaceName,
-    bridge: Option<InterfaceName>,
+    way: Way,
+}
+
+/// By what the host reaches a container.
+#[derive(Debug)]
+enum Way {
+    Bridge(InterfaceName),
+    /// The host's end of its veth.
+    Veth(InterfaceName),
+    Unknown,
 }
 
 impl Destination {
@@ -30,8 +43,8 @@ impl Destination {
         let ips: Vec<IpAddr> = addresses.iter().map(IpNetwork::ip).collect();
         let network_of = |address: &IpNetwork| IpNetwork::new(address.network(), address.prefix());
         let cidrs = addresses.iter().filter_map(|address| network_of(address).ok()).collect();
-        let bridge = bridge(host, attached, &ips).await?;
-        Ok(Self { ips, cidrs, interface, bridge })
+        let way = way(host, attached, &ips).await?;
+        Ok(Self { ips, cidrs, interface, way })
     }
 
     /// The ports that an address of the container can serve. One of an address of the host of another family leads
@@ -43,10 +56,21 @@ impl Destination {
         ports.iter().filter(serves).copied().collect()
     }
 
-    /// What the host's address translation needs. Only by a bridge does 127.0.0.1 lead to the container, and only with
-    /// `snat`: what comes from there must not keep its source.
+    /// The container's own interface that must let 127.0.0.1 out, where it is behind no bridge. Only with `snat`: what
+    /// comes from there must not keep its source.
+    pub(super) fn direct(&self, snat: bool) -> Option<&InterfaceName> {
+        match &self.way {
+            Way::Veth(name) if snat && self.ips.iter().any(IpAddr::is_ipv4) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// What the host's address translation needs. Its bridge must let 127.0.0.1 out, also only with `snat`.
     pub(super) fn network(&self, name: &NetworkName, snat: bool) -> NatNetwork {
-        let bridge = self.bridge.as_ref().filter(|_| snat);
+        let bridge = match &self.way {
+            Way::Bridge(name) if snat => Some(name),
+            _ => None,
+        };
         NatNetwork {
             name: name.clone(),
             bridge: bridge.unwrap_or(&self.interface).clone(),
@@ -81,29 +105,54 @@ fn is_on_the_host(interface: &Interface) -> bool {
     interface.sandbox.as_ref().is_none_or(String::is_empty)
 }
 
-/// The bridge in the result; before 0.3.0 there is none in it, and the one that routes to the container is.
-async fn bridge(
-    host: &Host,
-    attached: &AddResult,
-    ips: &[IpAddr],
-) -> Result<Option<InterfaceName>, Error> {
+/// As the result says, by its bridge or by a veth that is no bridge's port. Before 0.3.0 there is neither in it, and the
+/// interface that routes to the container is.
+async fn way(host: &Host, attached: &AddResult, ips: &[IpAddr]) -> Result<Way, Error> {
+    let mut found = Way::Unknown;
     for interface in attached.interfaces.iter().filter(|interface| is_on_the_host(interface)) {
-        let link = host.netlink.link_by_name(&interface.name).await?;
-        if let Some(bridge) = link.filter(|link| link.kind == "bridge") {
-            return Ok(bridge.name.parse().ok());
+        let Some(link) = host.netlink.link_by_name(&interface.name).await? else { continue };
+        if link.kind == BRIDGE {
+            return Ok(Way::of(&link));
         }
+        if is_direct(&link) {
+            found = Way::of(&link);
+        }
+    }
+    if !matches!(found, Way::Unknown) {
+        return Ok(found);
     }
     let links = host.netlink.links().await?;
-    for link in links.iter().filter(|link| link.kind == "bridge") {
+    let (bridges, rest): (Vec<&Link>, Vec<&Link>) =
+        links.iter().partition(|link| link.kind == BRIDGE);
+    let veths = rest.into_iter().filter(|link| is_direct(link));
+    for link in bridges.into_iter().chain(veths) {
         let routes = host.netlink.routes(link).await?;
-        let leads = |ip: &IpAddr| {
-            routes.iter().any(|route| route.gateway.is_none() && route.destination.contains(*ip))
-        };
-        if ips.iter().any(leads) {
-            return Ok(link.name.parse().ok());
+        if routes.iter().any(|route| ips.iter().any(|ip| leads(link, route, *ip))) {
+            return Ok(Way::of(link));
         }
     }
-    Ok(None)
+    Ok(Way::Unknown)
+}
+
+impl Way {
+    /// No way is by a name that no container could have.
+    fn of(link: &Link) -> Self {
+        match link.name.parse() {
+            Ok(name) if link.kind == BRIDGE => Self::Bridge(name),
+            Ok(name) => Self::Veth(name),
+            Err(_) => Self::Unknown,
+        }
+    }
+}
+
+fn is_direct(link: &Link) -> bool {
+    link.kind == VETH && link.master.is_none()
+}
+
+/// A bridge leads to a network, a container's veth to its address alone.
+fn leads(link: &Link, route: &Route, ip: IpAddr) -> bool {
+    let leads = route.gateway.is_none() && route.destination.contains(ip);
+    leads && (link.kind == BRIDGE || route.destination == IpNetwork::from(ip))
 }
 
 #[cfg(test)]
@@ -148,7 +197,7 @@ mod tests {
             ips: vec!["10.1.0.2".parse().unwrap()],
             cidrs: vec!["10.1.0.0/24".parse().unwrap()],
             interface: "eth0".parse().unwrap(),
-            bridge: Some("cni0".parse().unwrap()),
+            way: Way::Bridge("cni0".parse().unwrap()),
         };
         let port = |host_ip: Option<&str>| HostPort {
             protocol: crate::nat::Protocol::Tcp,
@@ -161,5 +210,12 @@ mod tests {
         let network = "net".parse().unwrap();
         assert_eq!(destination.network(&network, true).bridge.as_str(), "cni0");
         assert!(destination.network(&network, false).pod_cidrs.is_empty());
+        assert_eq!(destination.direct(true), None);
+        let behind_none = Destination { way: Way::Veth("veth1".parse().unwrap()), ..destination };
+        assert!(behind_none.network(&network, true).pod_cidrs.is_empty());
+        assert_eq!(behind_none.direct(true).map(InterfaceName::as_str), Some("veth1"));
+        assert_eq!(behind_none.direct(false), None);
+        let ips = vec!["fd00::2".parse().unwrap()];
+        assert_eq!(Destination { ips, ..behind_none }.direct(true), None);
     }
 }

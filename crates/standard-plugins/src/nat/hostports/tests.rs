@@ -65,9 +65,11 @@ fn an_address_of_a_family_that_the_pod_lacks_is_refused() {
 fn a_port_stands_once_in_a_list() {
     for (one, other, fits) in [
         (port(None, 80, 1), port(None, 80, 2), false),
-        (port(None, 80, 1), port(Some("192.0.2.1"), 80, 2), false),
+        (port(None, 80, 1), port(Some("192.0.2.1"), 80, 2), true),
         (port(Some("192.0.2.1"), 80, 1), port(Some("192.0.2.2"), 80, 2), true),
-        (port(Some("0.0.0.0"), 80, 1), port(Some("192.0.2.2"), 80, 2), false),
+        (port(Some("192.0.2.1"), 80, 1), port(Some("192.0.2.1"), 80, 2), false),
+        (port(Some("0.0.0.0"), 80, 1), port(Some("192.0.2.2"), 80, 2), true),
+        (port(Some("0.0.0.0"), 80, 1), port(None, 80, 2), false),
         (port(None, 80, 1), port(None, 81, 1), true),
     ] {
         let expanded = expand(LABEL, &ips(&["10.1.0.2"]), &[one, other]);
