@@ -8,20 +8,18 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
+use tokio::sync::oneshot;
 
 use crate::error::system_text;
 
 pub use self::named::NamedLock;
 pub use self::namespace::NamespaceLock;
 
-/// The first pause between two attempts; each following one is twice as long, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_micros(100);
-/// Short, because the kernel wakes those that block in flock(2) and an attempt must fall into the moment before.
-const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 /// How much of `/proc/locks` is read in search of a holder, in bytes.
 const LOCK_TABLE_LIMIT: u64 = 1 << 20;
 
@@ -121,23 +119,15 @@ impl FileLock {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn acquire(path: &Path, wait: Duration) -> Result<Self, LockError> {
-        let started = Instant::now();
-        let mut pause = FIRST_PAUSE;
-        loop {
-            if let Some(lock) = Self::attempt(path)? {
-                return Ok(lock);
-            }
-            let left = wait.saturating_sub(started.elapsed());
-            if left.is_zero() {
-                return Err(LockError::Held {
-                    path: path.to_owned(),
-                    waited: wait,
-                    holder: holder(path),
-                });
-            }
-            thread::sleep(pause.min(left));
-            pause = (pause * 2).min(LONGEST_PAUSE);
+        if let Some(lock) = Self::attempt(path)? {
+            return Ok(lock);
         }
+        if wait.is_zero() {
+            return Err(held(path, wait));
+        }
+        let (waits, (deliver, arrival)) = (Arc::new(()), mpsc::channel());
+        stand_in_line(path, &waits, move |lock| drop(deliver.send(lock)))?;
+        arrival.recv_timeout(wait).unwrap_or_else(|_| Err(held(path, wait)))
     }
 
     /// Takes the lock as [`FileLock::acquire`] does, without blocking the calling thread, and makes its folder where it
@@ -146,16 +136,26 @@ impl FileLock {
     /// # Errors
     /// As [`FileLock::acquire`]; [`LockError::Interrupted`] when the runtime ends.
     pub async fn acquire_async(path: &Path, wait: Duration) -> Result<Self, LockError> {
-        match Self::acquire(path, Duration::ZERO) {
-            Err(LockError::Held { .. }) if !wait.is_zero() => {}
+        let free = match Self::attempt(path) {
             Err(LockError::Unusable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 make_folder(path)?;
+                Self::attempt(path)?
             }
-            other => return other,
+            attempted => attempted?,
+        };
+        if let Some(lock) = free {
+            return Ok(lock);
         }
-        let waiting_for = path.to_owned();
-        let waiting = tokio::task::spawn_blocking(move || Self::acquire(&waiting_for, wait));
-        waiting.await.unwrap_or_else(|_| Err(LockError::Interrupted { path: path.to_owned() }))
+        if wait.is_zero() {
+            return Err(held(path, wait));
+        }
+        let (waits, (deliver, arrival)) = (Arc::new(()), oneshot::channel());
+        stand_in_line(path, &waits, move |lock| drop(deliver.send(lock)))?;
+        match tokio::time::timeout(wait, arrival).await {
+            Ok(Ok(lock)) => lock,
+            Ok(Err(_)) => Err(LockError::Interrupted { path: path.to_owned() }),
+            Err(_) => Err(held(path, wait)),
+        }
     }
 
     fn attempt(path: &Path) -> Result<Option<Self>, LockError> {
@@ -170,6 +170,43 @@ impl FileLock {
             Err(TryLockError::Error(source)) => Err(unusable(source)),
         }
     }
+}
+
+/// Has a thread wait where the kernel keeps the line: it wakes one after the other, in the order in which they came, and
+/// nobody asks in vain. The thread ends when it has the lock, which nobody gets any more when `waits` is gone.
+fn stand_in_line(
+    path: &Path,
+    waits: &Arc<()>,
+    deliver: impl FnOnce(Result<FileLock, LockError>) + Send + 'static,
+) -> Result<(), LockError> {
+    let (waiting_for, waits) = (path.to_owned(), Arc::downgrade(waits));
+    let wait = move || {
+        let unusable = |source| LockError::Unusable { path: waiting_for.clone(), source };
+        while waits.strong_count() > 0 {
+            match lock_when_free(&waiting_for) {
+                Ok(None) => {}
+                Ok(Some(lock)) => return deliver(Ok(lock)),
+                Err(source) => return deliver(Err(unusable(source))),
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("podnet-lock".to_owned()).spawn(wait);
+    thread.map(drop).map_err(|source| LockError::Unusable { path: path.to_owned(), source })
+}
+
+/// The lock on the file that bears the name now; none where it was replaced while others had it.
+fn lock_when_free(path: &Path) -> io::Result<Option<FileLock>> {
+    let file = open(path)?;
+    while let Err(error) = file.lock() {
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    Ok(bears_name(&file, path)?.then_some(FileLock { file }))
+}
+
+fn held(path: &Path, waited: Duration) -> LockError {
+    LockError::Held { path: path.to_owned(), waited, holder: holder(path) }
 }
 
 impl Drop for FileLock {

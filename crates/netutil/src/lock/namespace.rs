@@ -6,7 +6,10 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{LONGEST_PAUSE, LockError};
+use super::LockError;
+
+/// The pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// An exclusive lock by a name, held until it is dropped or its holder ends: an abstract socket, of which a network
 /// namespace has one by each name.
@@ -37,7 +40,7 @@ impl NamespaceLock {
                 Err(_) if started.elapsed() >= wait => {
                     return Err(LockError::Held { path, waited: wait, holder: None });
                 }
-                Err(_) => tokio::time::sleep(LONGEST_PAUSE).await,
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
     }
