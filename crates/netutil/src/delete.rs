@@ -7,7 +7,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::LinkUnspec;
@@ -22,6 +22,16 @@ use crate::netlink::Netlink;
 pub(crate) const CONDEMNED: u32 = 0x706f_646e;
 /// Turns make deletions cheap, not right: who does not get one in time deletes all the same.
 const TURN_DEADLINE: Duration = Duration::from_secs(2);
+
+const TURN_PAUSE: Duration = Duration::from_millis(1);
+
+/// How a wait for one's turn ended.
+enum Turn {
+    /// It is this process's, for as long as the lock is held where there is one.
+    Ours(Option<FileLock>),
+    /// The link went in another's.
+    Needless,
+}
 
 /// Deletes links of one namespace, collecting what any number of callers want gone.
 ///
@@ -58,23 +68,41 @@ impl LinkDeleter {
         if self.is_gone(link).await? {
             return Ok(());
         }
-        let lock = self.turn_among_processes().await;
-        if lock.is_some() && self.is_gone(link).await? {
-            return Ok(());
-        }
-        self.delete_condemned().await?;
-        self.make_sure_of(link).await
-    }
-
-    async fn turn_among_processes(&self) -> Option<FileLock> {
-        let path = self.lock.as_ref()?;
-        match FileLock::acquire_async(path, TURN_DEADLINE).await {
-            Ok(lock) => Some(lock),
-            Err(error) => {
-                tracing::warn!("{error}; deleting out of turn");
-                None
+        match self.turn_among_processes(link).await? {
+            Turn::Needless => Ok(()),
+            Turn::Ours(_lock) => {
+                self.delete_condemned().await?;
+                self.make_sure_of(link).await
             }
         }
+    }
+
+    /// Waits for this process's turn, or until another's took the link along. That shows before its turn ends: a link that
+    /// nobody finds any more is gone, though the kernel waits for readers of what it was.
+    async fn turn_among_processes(&self, link: &Link) -> Result<Turn, Error> {
+        let Some(path) = &self.lock else { return Ok(Turn::Ours(None)) };
+        let begun = Instant::now();
+        while begun.elapsed() < TURN_DEADLINE {
+            match FileLock::try_acquire(path) {
+                Ok(None) => tokio::time::sleep(TURN_PAUSE).await,
+                Ok(lock) => {
+                    return Ok(if self.is_gone(link).await? {
+                        Turn::Needless
+                    } else {
+                        Turn::Ours(lock)
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!("{error}; deleting out of turn");
+                    return Ok(Turn::Ours(None));
+                }
+            }
+            if self.is_gone(link).await? {
+                return Ok(Turn::Needless);
+            }
+        }
+        tracing::warn!("others delete interfaces all the time; deleting out of turn");
+        Ok(Turn::Ours(None))
     }
 
     /// The group went with all that could be deleted; a link that somebody else put there may have kept ours from it.

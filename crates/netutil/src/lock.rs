@@ -136,14 +136,7 @@ impl FileLock {
     /// # Errors
     /// As [`FileLock::acquire`]; [`LockError::Interrupted`] when the runtime ends.
     pub async fn acquire_async(path: &Path, wait: Duration) -> Result<Self, LockError> {
-        let free = match Self::attempt(path) {
-            Err(LockError::Unusable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                make_folder(path)?;
-                Self::attempt(path)?
-            }
-            attempted => attempted?,
-        };
-        if let Some(lock) = free {
+        if let Some(lock) = Self::try_acquire(path)? {
             return Ok(lock);
         }
         if wait.is_zero() {
@@ -155,6 +148,21 @@ impl FileLock {
             Ok(Ok(lock)) => lock,
             Ok(Err(_)) => Err(LockError::Interrupted { path: path.to_owned() }),
             Err(_) => Err(held(path, wait)),
+        }
+    }
+
+    /// Takes the lock if it is free, and makes its folder where it is missing. Does not say who holds it: to find out takes
+    /// a hundred times as long.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn try_acquire(path: &Path) -> Result<Option<Self>, LockError> {
+        match Self::attempt(path) {
+            Err(LockError::Unusable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                make_folder(path)?;
+                Self::attempt(path)
+            }
+            attempted => attempted,
         }
     }
 
