@@ -1,7 +1,8 @@
 //! Where the programs are: ours beside the test's own, the peers' where `cargo xtask peers` or their package put them.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// Where `cargo xtask peers` puts the Go programs, below the folder in which cargo builds.
 const FETCHED: &str = "peers/usr/lib/cni";
@@ -46,6 +47,32 @@ pub fn peer(name: &str, test: &str) -> Option<PathBuf> {
         );
     }
     found
+}
+
+/// As [`peer`], where the test needs what came with release 1.9: only a program that speaks version 1.1.0 of the specification
+/// counts. Where the newest could not be fetched, the test says so and is not noted as skipped.
+///
+/// # Panics
+/// When the program cannot be asked for its versions.
+#[must_use]
+pub fn newest_peer(name: &str, test: &str) -> Option<PathBuf> {
+    let program = peer(name, test)?;
+    if speaks_newest(&program) {
+        return Some(program);
+    }
+    match not_fetched() {
+        // Nothing that this machine lacks: the archive was out of reach.
+        Some(reason) => notice(test, &format!("Go 1.9.1 could not be fetched: {reason}")),
+        None => skip(test, "the Go programs here are older than 1.9: run `cargo xtask peers`"),
+    }
+    None
+}
+
+fn speaks_newest(program: &Path) -> bool {
+    let mut asked = Command::new(program);
+    asked.env("CNI_COMMAND", "VERSION").stdin(Stdio::null());
+    let output = asked.output().expect("a Go program can be started");
+    String::from_utf8_lossy(&output.stdout).contains("\"1.1.0\"")
 }
 
 /// Says why a test compared nothing, where that is not this machine's lack.

@@ -1,8 +1,9 @@
 //! Rules of iptables by its own programs, where netlink does not lead to them.
 //!
 //! Here are rules of ours in the FORWARD chain of the older iptables. The kernel has no netlink for it: the whole table is
-//! read, changed and written back by a private protocol and under the program's own lock. [`restore`] edits chains
-//! there; [`filter`] has whole chains in the node's own iptables, of either flavour. This is the one place that runs programs of iptables.
+//! read, changed and written back by a private protocol and under the program's own lock. [`edit`] changes chains
+//! there; [`filter`] has whole chains in the node's own iptables, of either flavour. This is the one place that runs
+//! programs of iptables.
 
 pub mod filter;
 mod program;

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use podnet_tests::programs::{not_fetched, notice, peer, skip};
+use podnet_tests::programs::newest_peer;
 
 use crate::case::{Case, Table};
 use crate::compare::{differences, judge};
@@ -58,17 +58,8 @@ pub(crate) fn at_once<T: Send>(cases: &[Case], play: impl Fn(&Case) -> T + Sync)
 
 /// Both sides' programs. Older Go programs know neither the newest version of the specification nor its verbs.
 pub(crate) fn sides(test: &str) -> Option<(Side, Side)> {
-    let program = peer("bridge", test)?;
-    let theirs = Side::theirs(program.parent().expect("a program is in a folder"));
-    if theirs.speaks("1.1.0") {
-        return Some((theirs, Side::ours()));
-    }
-    match not_fetched() {
-        // Nothing that this machine lacks: the archive was out of reach.
-        Some(reason) => notice(test, &format!("Go 1.9.1 could not be fetched: {reason}")),
-        None => skip(test, "the Go programs here are older than 1.9: run `cargo xtask peers`"),
-    }
-    None
+    let program = newest_peer("bridge", test)?;
+    Some((Side::theirs(program.parent().expect("a program is in a folder")), Side::ours()))
 }
 
 fn play<'a>(case: &Case, table: &Table, rows: &'a [Row], theirs: &Side, ours: &Side) -> Shown<'a> {

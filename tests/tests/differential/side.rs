@@ -52,15 +52,6 @@ impl Side {
         }
         Self { folder, made: true }
     }
-
-    /// Whether its programs know this version of the specification.
-    pub(crate) fn speaks(&self, version: &str) -> bool {
-        let output = Command::new(self.folder.join("bridge"))
-            .env("CNI_COMMAND", "VERSION")
-            .stdin(Stdio::null())
-            .output();
-        String::from_utf8_lossy(&output.unwrap().stdout).contains(&format!("\"{version}\""))
-    }
 }
 
 impl Drop for Side {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use podnet_netutil::Netns;
 use podnet_testkit::{Pod, TestHost};
-use podnet_tests::programs::{own, peer};
+use podnet_tests::programs::{newest_peer, own};
 use podnet_tests::{Cni, Outcome};
 use serde_json::{Value, json};
 
@@ -17,14 +17,14 @@ pub(super) fn ours<'a>(host: &'a TestHost, plugin: &str, config: Value) -> Cni<'
     Cni { host, program, arguments: vec![plugin.to_owned()], path, config }
 }
 
-/// The Go program `plugin`; none where it is not installed.
+/// The Go program `plugin`; none where there is none of release 1.9.
 pub(super) fn go<'a>(
     host: &'a TestHost,
     plugin: &str,
     config: Value,
     test: &str,
 ) -> Option<Cni<'a>> {
-    let program = peer(plugin, test)?;
+    let program = newest_peer(plugin, test)?;
     let path = program.parent().unwrap().to_owned();
     Some(Cni { host, program, arguments: Vec::new(), path, config })
 }

@@ -50,7 +50,6 @@ const EXPECTED: super::Expected = &[
     ("D-78", &["*without a list"]),
     ("D-102", &["*eight bits*", "*the largest burst", "*a burst of a packet"]),
     ("D-103", &["*a burst of a byte", "*a burst of a bit", "*refuses a bit a second"]),
-    ("D-104", &["bandwidth 0.1.0*", "bandwidth 0.2.0*", "bandwidth * node"]),
     ("D-105", &["*nothing l*"]),
     ("D-106", &["*is collected"]),
     ("D-108", &["*its burst is another"]),

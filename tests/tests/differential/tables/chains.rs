@@ -25,7 +25,6 @@ pub(crate) fn table() -> Table {
 /// Rows of docs/differences.md and the cases that show them.
 const EXPECTED: super::Expected = &[
     ("D-56", &["*added again"]),
-    ("D-97", &["*: ptp, portmap", "*: ptp with ipMasq, portmap"]),
     ("D-58", &["*by nftables, portmap"]),
     ("D-112", &["chain, its pod is gone"]),
 ];

@@ -67,8 +67,6 @@ const EXPECTED: super::Expected = &[
     ("D-92", &["*the same port"]),
     ("D-93", &["*withdrawn without ports"]),
     ("D-94", &["*and asked for"]),
-    ("D-98", &["*, an address and any"]),
-    ("D-99", &["*keeps packets from netfilter"]),
     ("D-95", &["*a host name as address", "*a network as address"]),
 ];
 

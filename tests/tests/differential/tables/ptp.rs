@@ -267,6 +267,7 @@ fn changes() -> Vec<(&'static str, Step)> {
         ("its interface is disabled", inside("link set eth0 down")),
         ("its address is gone", inside("address flush dev eth0")),
         ("its default route is gone", inside("route del default")),
+        ("its route to its network is gone", inside("route del 10.1.0.0/24")),
         ("its MAC address is another", inside("link set eth0 address 02:00:00:00:07:07")),
         ("its interface is gone", inside("link del eth0")),
         ("its mtu is another", inside("link set eth0 mtu 1200")),

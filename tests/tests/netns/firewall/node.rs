@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use podnet_testkit::TestHost;
-use podnet_tests::programs::{own, peer};
+use podnet_tests::programs::{newest_peer, own};
 use podnet_tests::{Cni, Outcome};
 use serde_json::{Value, json};
 
@@ -64,7 +64,7 @@ impl Node {
 
     /// The Go program; none where it is not there, which is noted for `test`.
     pub(super) fn go(&self, config: Value, test: &str) -> Option<Cni<'_>> {
-        Some(self.cni(&peer("firewall", test)?, &[], config))
+        Some(self.cni(&newest_peer("firewall", test)?, &[], config))
     }
 
     /// Our firewall, called behind the plugin with this result.

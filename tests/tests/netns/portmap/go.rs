@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use podnet_netutil::Family;
 use podnet_netutil::conntrack::{Conntrack, Flows};
 use podnet_testkit::{Pod, TestHost};
-use podnet_tests::programs::peer;
+use podnet_tests::programs::newest_peer;
 use serde_json::{Value, json};
 
 use super::{NODE, NODE6, attach_both, both_families, fetch, ours, portmap, with};
@@ -115,7 +115,7 @@ fn call(host: &TestHost, verb: &str, id: &str, config: &Value) {
 
 /// Runs a test for each way, where the Go program is there.
 fn each_way(test: &str, run: impl Fn(&TestHost, &Pod, &Go<'_>)) {
-    let Some(program) = peer("portmap", test) else { return };
+    let Some(program) = newest_peer("portmap", test) else { return };
     for way in &WAYS {
         let (host, world) = both_families();
         run(&host, &world, &Go::new(&host, &program, way));

@@ -5,7 +5,7 @@ use std::path::Path;
 use podnet_netutil::{Link, Netlink, RootQdisc};
 use podnet_testkit::{Pod, TestHost};
 use podnet_tests::Cni;
-use podnet_tests::programs::{own, peer};
+use podnet_tests::programs::{newest_peer, own};
 use serde_json::{Value, json};
 
 use crate::twins::for_interface;
@@ -20,7 +20,7 @@ fn ours<'a>(host: &'a TestHost, plugin: &str, config: Value) -> Cni<'a> {
 }
 
 fn theirs<'a>(host: &'a TestHost, test: &str, config: Value) -> Option<Cni<'a>> {
-    let program = peer("bandwidth", test)?;
+    let program = newest_peer("bandwidth", test)?;
     let path = program.parent().unwrap().to_owned();
     Some(Cni { host, program, arguments: Vec::new(), path, config })
 }
