@@ -64,7 +64,8 @@ fn count(stream: &mut TcpStream, time: Duration) -> u64 {
     while begun.elapsed() < time {
         match stream.read(&mut buffer) {
             Ok(read) => bytes += u64::try_from(read).unwrap(),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(error) => panic!("{error}"),
         }
     }

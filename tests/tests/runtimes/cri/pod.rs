@@ -11,6 +11,7 @@ use super::messages::{
     StartContainerRequest,
 };
 use crate::image::IMAGE;
+use crate::node::wait_for;
 
 const POD_NAMESPACE: &str = "default";
 /// Seconds for a command in a container.
@@ -112,8 +113,14 @@ impl<'a> SandboxedPod<'a> {
     }
 
     /// Stops it, which detaches it from its network.
+    ///
+    /// Asked again, as the kubelet does, while containerd finds that the program that kept the pod is just ending.
     pub(super) fn stop(&self) {
-        let _: Empty = self.client.call("StopPodSandbox", &self.id).unwrap();
+        wait_for("the pod is stopped", || match self.client.call("StopPodSandbox", &self.id) {
+            Err(error) if error.contains("ttrpc: closed") => None,
+            Err(error) => panic!("{error}"),
+            Ok(Empty {}) => Some(()),
+        });
     }
 
     pub(super) fn remove(&self) {
