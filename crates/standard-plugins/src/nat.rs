@@ -28,14 +28,15 @@ mod layout;
 mod left_over;
 mod listeners;
 mod networks;
+mod present;
 mod stale;
 mod wanted;
 
 pub use self::conditions::Conditions;
 
 use self::audit::Verified;
-use self::change::Present;
 pub(crate) use self::forward::is_forwarding;
+use self::present::Present;
 
 /// The nftables table of this host's pods. Cloning shares it.
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! The elements of the maps and sets as they are, and what leads from them to those that a pod is to have.
+//! What leads from the elements that are there to those that a pod is to have.
 
 use std::collections::HashSet;
 
@@ -8,52 +8,8 @@ use podnet_netutil::nft::{Element, Transaction, Uniqueness};
 use super::conditions::{Missing, PortsMap};
 use super::elements::{hairpin, masquerade};
 use super::layout::{TABLE, hairpins, masquerades};
+use super::present::{Index, Indexed as _, Present, member_sets};
 use super::{Published, Publishing};
-
-/// A set of pods or ports that need more than being found, with its elements.
-pub(super) type Members = (&'static str, Vec<Element>);
-
-/// Such sets, of both families.
-pub(super) fn member_sets() -> [&'static str; 4] {
-    [hairpins(Family::V4), hairpins(Family::V6), masquerades(Family::V4), masquerades(Family::V6)]
-}
-
-/// The elements of the maps and sets at a generation of nftables.
-#[derive(Debug, Default)]
-pub(super) struct Present {
-    pub(super) generation: u32,
-    /// The maps that there are.
-    pub(super) maps: Vec<PortsMap>,
-    pub(super) ports: Vec<Published>,
-    pub(super) members: Vec<Members>,
-}
-
-impl Present {
-    /// Notes that a change was carried out.
-    pub(super) fn apply(&mut self, change: &Change) {
-        for map in change.missing.iter().map(|missing| &missing.map) {
-            if !self.maps.contains(map) {
-                self.maps.push(map.clone());
-            }
-        }
-        self.ports.retain(|port| !change.removed.contains(port));
-        self.ports.extend(change.added.iter().cloned());
-        for (set, elements) in &mut self.members {
-            let is = |listed: &[(&str, Element)], element: &Element| {
-                listed.iter().any(|(of, listed)| of == set && listed == element)
-            };
-            elements.retain(|element| !is(&change.members_removed, element));
-            let added = change.members_added.iter().filter(|(of, _)| of == set);
-            elements.extend(added.map(|(_, element)| element.clone()));
-        }
-    }
-
-    /// The maps of conditions that no port has any more.
-    pub(super) fn unused_maps(&self) -> impl Iterator<Item = &PortsMap> {
-        let used = |map: &PortsMap| self.ports.iter().any(|port| PortsMap::of(port) == *map);
-        self.maps.iter().filter(move |map| map.conditions.is_some() && !used(map))
-    }
-}
 
 /// What leads from the elements that are there to those that a pod is to have.
 #[derive(Debug, Default)]
@@ -72,9 +28,8 @@ impl Change {
         wanted: &[Published],
         publishing: &Publishing,
     ) -> Self {
-        let own = |port: &&Published| port.label == label;
         let added = wanted.iter().filter(|port| !present.ports.contains(port)).cloned().collect();
-        let removed = present.ports.iter().filter(own).filter(|port| !wanted.contains(port));
+        let removed = present.ports.of(label).filter(|port| !wanted.contains(port));
         let mut change = Self { added, removed: removed.cloned().collect(), ..Self::default() };
         for (set, elements) in &present.members {
             let members = wanted_members(set, wanted, publishing);
@@ -87,8 +42,7 @@ impl Change {
     pub(super) fn without(present: &Present, is_gone: impl Fn(&str) -> bool) -> Self {
         let ports = present.ports.iter().filter(|port| is_gone(&port.label));
         let members = present.members.iter().flat_map(|(set, elements)| {
-            let of_gone =
-                elements.iter().filter(|element| element.comment.as_deref().is_some_and(&is_gone));
+            let of_gone = elements.iter().filter(|element| is_gone(element.label()));
             of_gone.map(|element| (*set, element.clone()))
         });
         Self {
@@ -102,16 +56,17 @@ impl Change {
     fn members(
         &mut self,
         set: &'static str,
-        present: &[Element],
+        present: &Index<Element>,
         label: &str,
         wanted: &HashSet<Element>,
     ) {
-        let stale = present.iter().filter(|element| {
-            let own = element.comment.as_deref() == Some(label);
-            let in_the_way = wanted.iter().any(|wanted| wanted.key == element.key);
-            (own || in_the_way) && !wanted.contains(element)
-        });
-        self.members_removed.extend(stale.map(|element| (set, element.clone())));
+        let in_the_way = wanted.iter().flat_map(|wanted| present.beside(wanted));
+        let stale: HashSet<&Element> = present
+            .of(label)
+            .chain(in_the_way)
+            .filter(|element| !wanted.contains(element))
+            .collect();
+        self.members_removed.extend(stale.into_iter().map(|element| (set, element.clone())));
         let added = wanted.iter().filter(|wanted| !present.contains(wanted));
         self.members_added.extend(added.map(|element| (set, element.clone())));
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use podnet_netutil::NamedLock;
 use podnet_netutil::nft::Transaction;
 
-use super::change::{Change, Present, member_sets};
+use super::change::Change;
 use super::conditions::PortsMap;
 use super::layout::TABLE;
+use super::present::{Index, Present, member_sets};
 use super::wanted::{expand, label_text, refuse_conflicts};
 use super::{HostPort, NatTable, Published, Publishing, listeners, stale};
 use crate::error::Error;
@@ -161,9 +162,10 @@ impl NatTable {
         for set in member_sets() {
             let is_there = collections.iter().any(|name| name == set);
             let elements = if is_there { self.nft.elements(TABLE, set).await? } else { Vec::new() };
-            members.push((set, elements));
+            members.push((set, elements.into_iter().collect::<Index<_>>()));
         }
-        Ok(Present { generation, ports: self.ports_of(&maps).await?, maps, members })
+        let ports = self.ports_of(&maps).await?.into_iter().collect();
+        Ok(Present { generation, maps, ports, members })
     }
 
     async fn carry_out(&self, mut present: Present, change: &Change) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use podnet_netutil::nft::{ListedRule, Table};
 use podnet_netutil::{Family, sysctl};
 
 use super::audit::ROUTE_LOCALNET;
-use super::change::{Change, Present};
+use super::change::Change;
 use super::layout::{self, BRIDGE_TABLE, TABLE};
 use super::{NatTable, forward, stale};
 use crate::error::Error;
@@ -28,7 +28,7 @@ impl NatTable {
             networks.extend(chains.iter().filter_map(|chain| layout::owner(table, chain)));
         }
         let present = self.present().await?;
-        networks.extend(labels(&present).filter_map(network_of));
+        networks.extend(present.labels().filter_map(network_of));
         networks.sort_unstable();
         networks.dedup();
         Ok(networks)
@@ -107,12 +107,6 @@ impl NatTable {
 
 fn network_of(label: &str) -> Option<NetworkName> {
     Label::from_alias(label).map(|label| label.network().clone())
-}
-
-fn labels(present: &Present) -> impl Iterator<Item = &str> {
-    let members = present.members.iter().flat_map(|(_, elements)| elements);
-    let members = members.filter_map(|element| element.comment.as_deref());
-    present.ports.iter().map(|port| port.label.as_str()).chain(members)
 }
 
 /// For the bridges that only this network's rules guard.

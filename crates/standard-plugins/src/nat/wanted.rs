@@ -7,6 +7,7 @@ use podnet_netutil::nft::COMMENT_BYTES;
 
 use super::conditions::Conditions;
 use super::elements::family_of;
+use super::present::Index;
 use super::{HostPort, Published};
 use crate::error::Error;
 use crate::label::Label;
@@ -74,11 +75,12 @@ fn expand_one(label: &str, ips: &[IpAddr], port: &HostPort) -> Result<Vec<Publis
 /// A port that another pod has.
 pub(super) fn refuse_conflicts(
     label: &str,
-    present: &[Published],
+    present: &Index<Published>,
     added: &[Published],
 ) -> Result<(), Error> {
     for wanted in added {
-        let holder = present.iter().find(|port| port.label != label && port.overlaps(wanted));
+        let mut beside = present.beside(wanted).iter();
+        let holder = beside.find(|port| port.label != label && port.overlaps(wanted));
         if let Some(holder) = holder {
             let parsed = Label::from_alias(&holder.label);
             return Err(Error::HostPortTaken {
