@@ -1,16 +1,26 @@
 //! Deleting links, many for the price of one.
 //!
 //! Deleting a veth costs the kernel about 20 ms, all of it waiting for readers to leave; deleting sixty-four in one
-//! message costs hardly more. So every deletion is: mark the link by putting it into the group of the condemned, wait
-//! for one's turn, and delete the whole group, unless somebody else's turn took the link along. Whoever dies
+//! message costs hardly more. So every deletion is: take the link off its bridge and mark it by putting it into the group
+//! of the condemned, wait for one's turn, and delete the whole group, unless somebody else's turn took the link along.
+//! What each port's leaving costs its bridge is so paid for while the others come, not in the turn. Whoever dies
 //! in between leaves a marked link that the next deletion takes, and nothing else.
+//!
+//! Where a node is drained, every pod's deletion comes as a process of its own. The first of them would delete its own link
+//! and the others a round later, each round as long as the kernel waits. So whose turn it is holds still where others have
+//! [announced](LinkDeleter::announce) themselves, as long as more of them stand in line: each then lengthens the lock file
+//! by one byte.
 
-use std::path::PathBuf;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::LinkUnspec;
+use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_lock};
+use rustix::io::Errno;
 use tokio::sync::Mutex;
 
 use crate::error::Error;
@@ -23,7 +33,17 @@ pub(crate) const CONDEMNED: u32 = 0x706f_646e;
 /// Turns make deletions cheap, not right: who does not get one in time deletes all the same.
 const TURN_DEADLINE: Duration = Duration::from_secs(2);
 
+/// The pause between two looks at whether the link went or the turn is free: many at once may be waiting.
+const LINE_PAUSE: Duration = Duration::from_millis(2);
+/// How long a turn's holder holds still at a time, and how often at most: together as long as one deletion takes.
 const TURN_PAUSE: Duration = Duration::from_millis(1);
+const MOST_PAUSES: u32 = 16;
+
+/// A deletion that is about to come ([`LinkDeleter::announce`]).
+#[derive(Debug)]
+pub struct Announcement {
+    _file: Option<File>,
+}
 
 /// How a wait for one's turn ended.
 enum Turn {
@@ -53,6 +73,13 @@ impl LinkDeleter {
         Self { netlink, turn: Arc::default(), lock }
     }
 
+    /// Says to other processes that a deletion will come, as long as the announcement is held, so that theirs and this one are
+    /// made together. Of use where several begin at about the same time and this one has something to do first.
+    #[must_use = "it counts as long as it is held"]
+    pub fn announce(&self) -> Announcement {
+        Announcement { _file: self.lock.as_deref().and_then(|turn| announce(turn).ok()) }
+    }
+
     /// Deletes a link. That it is gone already is success.
     ///
     /// # Errors
@@ -65,7 +92,7 @@ impl LinkDeleter {
         // Whoever deletes in this thread as well marks his own link first: the kernel's answer is not waited for elsewhere.
         tokio::task::yield_now().await;
         let _turn = tokio::time::timeout(TURN_DEADLINE, self.turn.lock()).await;
-        if self.is_gone(link).await? {
+        if self.is_gone(link)? {
             return Ok(());
         }
         match self.turn_among_processes(link).await? {
@@ -82,24 +109,29 @@ impl LinkDeleter {
     async fn turn_among_processes(&self, link: &Link) -> Result<Turn, Error> {
         let Some(path) = &self.lock else { return Ok(Turn::Ours(None)) };
         let begun = Instant::now();
+        let mut stands_in_line = false;
         while begun.elapsed() < TURN_DEADLINE {
-            match FileLock::try_acquire(path) {
-                Ok(None) => tokio::time::sleep(TURN_PAUSE).await,
-                Ok(lock) => {
-                    return Ok(if self.is_gone(link).await? {
-                        Turn::Needless
-                    } else {
-                        Turn::Ours(lock)
-                    });
-                }
+            let lock = match FileLock::try_acquire(path) {
+                Ok(lock) => lock,
                 Err(error) => {
                     tracing::warn!("{error}; deleting out of turn");
                     return Ok(Turn::Ours(None));
                 }
-            }
-            if self.is_gone(link).await? {
+            };
+            if self.is_gone(link)? {
                 return Ok(Turn::Needless);
             }
+            if lock.is_some() {
+                if others_are_coming(path) {
+                    wait_for_others(path).await;
+                }
+                return Ok(Turn::Ours(lock));
+            }
+            if !stands_in_line {
+                stands_in_line = true;
+                stand_in_line(path);
+            }
+            tokio::time::sleep(LINE_PAUSE).await;
         }
         tracing::warn!("others delete interfaces all the time; deleting out of turn");
         Ok(Turn::Ours(None))
@@ -107,7 +139,7 @@ impl LinkDeleter {
 
     /// The group went with all that could be deleted; a link that somebody else put there may have kept ours from it.
     async fn make_sure_of(&self, link: &Link) -> Result<(), Error> {
-        if self.is_gone(link).await? {
+        if self.is_gone(link)? {
             return Ok(());
         }
         let message = RouteNetlinkMessage::DelLink(LinkUnspec::new_with_index(link.index).build());
@@ -117,13 +149,15 @@ impl LinkDeleter {
         }
     }
 
+    /// Marks a link. A port leaves its bridge, which the group's deletion would do for one after the other.
     async fn condemn(&self, link: &Link) -> Result<(), Error> {
-        let message = LinkUnspec::new_with_index(link.index).link_group(CONDEMNED).build();
+        let message =
+            LinkUnspec::new_with_index(link.index).link_group(CONDEMNED).nocontroller().build();
         self.netlink.change_link(message, || format!("mark {link} for deletion")).await
     }
 
-    async fn is_gone(&self, link: &Link) -> Result<bool, Error> {
-        Ok(self.netlink.link_by_index(link.index).await?.is_none())
+    fn is_gone(&self, link: &Link) -> Result<bool, Error> {
+        Ok(!self.netlink.has_interface(link.index)?)
     }
 
     async fn delete_condemned(&self) -> Result<(), Error> {
@@ -139,3 +173,52 @@ impl LinkDeleter {
         }
     }
 }
+
+fn announce(turn: &Path) -> Result<File, Errno> {
+    let file = open_announcements(turn)?;
+    fcntl_lock(&file, FlockOperation::NonBlockingLockShared)?;
+    Ok(file)
+}
+
+/// Whether another process has announced a deletion. A process's own locks of this kind do not keep it out.
+fn others_are_coming(turn: &Path) -> bool {
+    let tried = open_announcements(turn)
+        .and_then(|file| fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive));
+    matches!(tried, Err(Errno::ACCESS | Errno::AGAIN))
+}
+
+fn open_announcements(turn: &Path) -> Result<File, Errno> {
+    let flags =
+        OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mode = Mode::RUSR | Mode::WUSR;
+    rustix::fs::open(turn.with_extension("coming"), flags | OFlags::CLOEXEC, mode).map(File::from)
+}
+
+/// Lengthens the lock file. Where that cannot be done, the holder does not wait for us.
+fn stand_in_line(turn: &Path) {
+    let lengthened =
+        OpenOptions::new().append(true).open(turn).and_then(|mut file| file.write_all(b"."));
+    if let Err(error) = lengthened {
+        tracing::debug!("cannot write to {}: {error}", turn.display());
+    }
+}
+
+/// Holds still as long as others come. The line begins anew with each turn.
+async fn wait_for_others(turn: &Path) {
+    let in_line = || fs::symlink_metadata(turn).map_or(0, |found| found.len());
+    let mut before = in_line();
+    if before > 0 && OpenOptions::new().write(true).truncate(true).open(turn).is_ok() {
+        before = 0;
+    }
+    for _ in 0..MOST_PAUSES {
+        tokio::time::sleep(TURN_PAUSE).await;
+        let now = in_line();
+        if now == before {
+            break;
+        }
+        before = now;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,7 @@ pub mod lock;
 pub use address::{Address, Claim};
 pub use bridge::Port;
 pub use conntrack::Conntrack;
-pub use delete::LinkDeleter;
+pub use delete::{Announcement, LinkDeleter};
 pub use error::{Error, RequestError, system_text};
 pub use link::{Link, PortState};
 pub use lock::NamedLock;

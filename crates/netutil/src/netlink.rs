@@ -48,6 +48,15 @@ impl Netlink {
         netns.run(Self::open)?
     }
 
+    /// Whether there is an interface of this number. While one is being deleted, there is none any more: nobody finds it, and
+    /// nothing goes through it. Does not wait for changes that are under way.
+    pub(crate) fn has_interface(&self, index: u32) -> Result<bool, Error> {
+        self.socket.has_interface(index).map_err(|source| {
+            let action = format!("look for interface number {index}");
+            Error::Netlink { action, source }
+        })
+    }
+
     /// Makes a change, or asks for one object, and returns what the kernel sent before its acknowledgement.
     pub(crate) async fn request(
         &self,

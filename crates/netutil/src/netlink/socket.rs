@@ -10,6 +10,7 @@ use std::sync::Arc;
 use netlink_packet_core::NLM_F_DUMP_INTR;
 use rtnetlink::sys::Socket as NetlinkSocket;
 use rustix::io::Errno;
+use rustix::net::netdevice::index_to_name_inlined;
 use rustix::net::sockopt::set_socket_send_buffer_size_force;
 use tokio::sync::Mutex;
 
@@ -43,19 +44,15 @@ pub(crate) struct Outcome {
 /// A netlink socket. Cloning shares it; exchanges take turns.
 #[derive(Clone)]
 pub(crate) struct Socket {
-    wire: Arc<Mutex<Wire>>,
+    socket: Arc<NetlinkSocket>,
+    /// Room for what it receives, which whoever makes an exchange has for himself.
+    datagram: Arc<Mutex<Vec<u8>>>,
 }
 
 impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Socket").finish_non_exhaustive()
     }
-}
-
-/// The socket and the room for what it receives.
-struct Wire {
-    socket: NetlinkSocket,
-    datagram: Vec<u8>,
 }
 
 impl Socket {
@@ -69,27 +66,34 @@ impl Socket {
             socket.set_cap_ack(true)?;
             Ok(socket)
         };
-        let socket = opened().map_err(Error::Socket)?;
-        let datagram = Vec::with_capacity(DATAGRAM_BYTES);
-        Ok(Self { wire: Arc::new(Mutex::new(Wire { socket, datagram })) })
+        let socket = Arc::new(opened().map_err(Error::Socket)?);
+        Ok(Self { socket, datagram: Arc::new(Mutex::new(Vec::with_capacity(DATAGRAM_BYTES))) })
     }
 
     /// Makes room for transactions.
     ///
     /// Refused in a user namespace, where a transaction is bounded by the system's default (200 KiB).
     pub(crate) fn with_room_for_transactions(self) -> Self {
-        if let Ok(wire) = self.wire.try_lock() {
-            let _ = set_socket_send_buffer_size_force(&wire.socket, TRANSACTION_BYTES);
-        }
+        let _ = set_socket_send_buffer_size_force(&*self.socket, TRANSACTION_BYTES);
         self
     }
 
     /// Has the kernel refuse listings with a filter that it does not know, instead of listing everything.
     pub(crate) fn with_strict_checks(self) -> Result<Self, Error> {
-        if let Ok(wire) = self.wire.try_lock() {
-            wire.socket.set_netlink_get_strict_chk(true).map_err(Error::Socket)?;
-        }
+        self.socket.set_netlink_get_strict_chk(true).map_err(Error::Socket)?;
         Ok(self)
+    }
+
+    /// Whether the socket's namespace has an interface of this number.
+    ///
+    /// Unlike a request, this waits for no lock: the kernel makes changes one after the other, and whoever asks in the
+    /// usual way while many interfaces are being deleted stands in that line.
+    pub(crate) fn has_interface(&self, index: u32) -> Result<bool, RequestError> {
+        match index_to_name_inlined(&*self.socket, index) {
+            Ok(_) => Ok(true),
+            Err(Errno::NODEV) => Ok(false),
+            Err(errno) => Err(RequestError::Kernel { errno, text: None }),
+        }
     }
 
     /// Makes one request, which asks to be acknowledged, and returns the objects that the kernel sent.
@@ -120,36 +124,31 @@ impl Socket {
 
     /// Sends messages at once and reads all that the kernel answers.
     pub(crate) async fn exchange(&self, messages: &[u8]) -> Result<Outcome, RequestError> {
-        self.wire.lock().await.exchange(messages)
-    }
-}
-
-impl Wire {
-    fn exchange(&mut self, messages: &[u8]) -> Result<Outcome, RequestError> {
+        let mut datagram = self.datagram.lock().await;
         self.socket.send(messages, 0).map_err(|error| system(&error))?;
         let mut outcome = Outcome::default();
-        while self.receive()? {
-            for answer in Answer::all(&self.datagram) {
+        while receive(&self.socket, &mut datagram)? {
+            for answer in Answer::all(&datagram) {
                 outcome.take(answer);
             }
         }
         Ok(outcome)
     }
+}
 
-    /// Takes the next datagram. Says whether there was one. After an overrun the rest is taken and thrown away.
-    fn receive(&mut self) -> Result<bool, RequestError> {
-        loop {
-            self.datagram.clear();
-            match self.socket.recv(&mut self.datagram, 0) {
-                Ok(_) => return Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if Errno::from_io_error(&error) == Some(Errno::NOBUFS) => {
-                    while self.receive().is_ok_and(|more| more) {}
-                    return Err(RequestError::Overrun);
-                }
-                Err(error) => return Err(system(&error)),
+/// Takes the next datagram. Says whether there was one. After an overrun the rest is taken and thrown away.
+fn receive(socket: &NetlinkSocket, datagram: &mut Vec<u8>) -> Result<bool, RequestError> {
+    loop {
+        datagram.clear();
+        match socket.recv(datagram, 0) {
+            Ok(_) => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::NOBUFS) => {
+                while receive(socket, datagram).is_ok_and(|more| more) {}
+                return Err(RequestError::Overrun);
             }
+            Err(error) => return Err(system(&error)),
         }
     }
 }
