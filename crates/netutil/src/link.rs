@@ -64,6 +64,9 @@ pub struct Link {
     pub vlan_filtering: bool,
     /// Whether it is a bridge that hands multicast only to those whose reports it saw, once somebody asks for reports.
     pub multicast_snooping: bool,
+    /// Whether it accepts router advertisements in some case (its `accept_ra` is not 0); none where the kernel does not say,
+    /// for example without IPv6.
+    pub accepts_router_advertisements: Option<bool>,
 }
 
 /// How a link behaves as the port of a bridge.
@@ -106,12 +109,13 @@ impl Link {
             port: None,
             vlan_filtering: false,
             multicast_snooping: false,
+            accepts_router_advertisements: None,
         }
     }
 
     /// Takes in one attribute of the kernel's description (`include/uapi/linux/if_link.h`, `IFLA_*`).
     ///
-    /// The others, among them the parameters of both IP families, are most of the description; to decode them all takes
+    /// The others, among them most parameters of both IP families, are most of the description; to decode them all takes
     /// ten times as long as the kernel needs to write it.
     fn take(&mut self, kind: u16, value: &[u8]) {
         match kind {
@@ -124,6 +128,7 @@ impl Link {
             16 => self.operational = value.first() == Some(&OPERATIONAL),
             18 => self.take_info(value),
             20 => self.alias = Some(text(value)),
+            26 => self.accepts_router_advertisements = accept_ra(value).map(|mode| mode != 0),
             27 => self.condemned = number(value) == Some(CONDEMNED),
             _ => {}
         }
@@ -144,6 +149,13 @@ impl Link {
                 .map(|data| PortState { hairpin: is_on(data, 4), isolated: is_on(data, 33) });
         }
     }
+}
+
+/// `accept_ra` of what a link has for each family: in `AF_INET6`, the list `IFLA_INET6_CONF`, at `DEVCONF_ACCEPT_RA`.
+fn accept_ra(families: &[u8]) -> Option<u32> {
+    const PLACE: usize = 3;
+    let parameters = find(find(families, 10)?, 2)?;
+    parameters.get(PLACE * size_of::<u32>()..).and_then(number)
 }
 
 /// The flags of a link that are asked for (`include/uapi/linux/if.h`, `IFF_*`).

@@ -80,13 +80,16 @@ fn is_duplicate(error: &Error) -> bool {
 
 /// A pod must not become the host's router (CVE-2020-10749). An interface of an operator's making may accept its
 /// advertisements too, so that this is seen to for every pod.
-pub(crate) fn refuse_router_advertisements(interface: &str) -> Result<(), Error> {
-    match sysctl::read_interface(Family::V6, interface, "accept_ra") {
-        Ok(accepts) if accepts == "0" => Ok(()),
-        Ok(_) => Ok(sysctl::set_interface(Family::V6, interface, "accept_ra", "0")?),
+///
+/// The link's description tells what the parameter is: below `/proc/sys/net` a lookup passes the entries of all pods.
+pub(crate) fn refuse_router_advertisements(link: &Link) -> Result<(), Error> {
+    if link.accepts_router_advertisements == Some(false) {
+        return Ok(());
+    }
+    match sysctl::set_interface(Family::V6, &link.name, "accept_ra", "0") {
         // The kernel has no IPv6.
         Err(error) if error.is_gone() => Ok(()),
-        Err(error) => Err(error.into()),
+        other => Ok(other?),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) async fn ensure_bridge(netlink: &Netlink, plan: &Plan) -> Result<Link
     if bridge.kind != "bridge" {
         return Err(Error::NotABridge { name: bridge.name, kind: bridge.kind });
     }
-    refuse_router_advertisements(name)?;
+    refuse_router_advertisements(&bridge)?;
     plan.vlans.ensure_kept_apart(netlink, &bridge).await?;
     if !bridge.up {
         set_mtu(netlink, plan, &mut bridge).await?;

@@ -27,7 +27,7 @@ pub(super) async fn prepare(
     host_end: &Link,
     families: Families,
 ) -> Result<(), Error> {
-    refuse_router_advertisements(&host_end.name)?;
+    refuse_router_advertisements(host_end)?;
     if families == Families::Both {
         sysctl::set_interface(Family::V6, &host_end.name, "disable_ipv6", "0")?;
         return Ok(sysctl::set_interface(Family::V6, &host_end.name, "accept_dad", "0")?);
