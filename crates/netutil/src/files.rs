@@ -115,7 +115,9 @@ fn read_opened(path: &Path, limit: u64) -> Result<(Vec<u8>, Metadata), FileError
         File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|e| refused(e.into()))?);
     let metadata = file.metadata().map_err(refused)?;
     regular(path, metadata.file_type())?;
-    let mut bytes = Vec::new();
+    // Room for one byte more than there is, so that most often one read finds the end as well.
+    let expected = metadata.len().min(limit).saturating_add(1);
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
     let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(refused)?;
     if u64::try_from(read).is_ok_and(|read| read <= limit) {
         Ok((bytes, metadata))

@@ -44,7 +44,7 @@ impl Host {
     pub fn open(runtime_dir: &Path) -> Result<Self, Error> {
         let netlink = Netlink::open()?;
         let deleter = LinkDeleter::new(netlink.clone(), Some(runtime_dir.join("link-delete.lock")));
-        let addresses = HostLocal::default();
+        let addresses = HostLocal::default().noting_in(runtime_dir);
         let addresses = addresses.reclaiming_after_reboot(BootSource::system(runtime_dir));
         let runtime_dir = runtime_dir.to_owned();
         Ok(Self { netlink, deleter, addresses, nat: Arc::default(), runtime_dir })

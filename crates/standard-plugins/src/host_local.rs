@@ -10,7 +10,7 @@
 //! | `lock` | nothing; whoever changes the store holds flock(2) on it |
 //!
 //! A request goes from the configuration (`config`, `range`) over the choice (`allocate`, which is pure) to the files
-//! (`store`); `index` remembers between requests what the files said.
+//! (`store`); `index` remembers between requests what the files said, `note` between processes.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,7 @@ mod config;
 mod del;
 mod gc;
 mod index;
+mod note;
 mod position;
 mod range;
 mod record;
@@ -54,6 +55,10 @@ pub use reserved::{Reservation, lock_store, reservations, reserved_addresses};
 /// comes late, and whoever waits is told who has the lock.
 const WAIT: Duration = Duration::from_secs(15);
 
+/// Others hold a store for less than it takes to make a thread that waits for it: so often it is tried first.
+const ATTEMPTS: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// host-local, with what it remembers of every store that it has worked on.
 ///
 /// Copies share their memory. It is a hint only: another process may change a store at any time between two requests,
@@ -63,11 +68,12 @@ pub struct HostLocal {
     stores: Arc<Mutex<HashMap<PathBuf, Arc<AsyncMutex<Index>>>>>,
     wait: Duration,
     boot: Option<BootSource>,
+    notes: Option<PathBuf>,
 }
 
 impl Default for HostLocal {
     fn default() -> Self {
-        Self { stores: Arc::default(), wait: WAIT, boot: None }
+        Self { stores: Arc::default(), wait: WAIT, boot: None, notes: None }
     }
 }
 
@@ -89,6 +95,14 @@ impl HostLocal {
     #[must_use]
     pub fn reclaiming_after_reboot(self, boot: BootSource) -> Self {
         Self { boot: Some(boot), ..self }
+    }
+
+    /// The same one, which notes in `folder` for other processes what it found and left in a store, and uses what they noted.
+    /// Without, a process that lives for one request reads the file of every address. The folder (usually `/run/podnet`) is
+    /// made where missing; it may vanish at any time.
+    #[must_use]
+    pub fn noting_in(self, folder: impl Into<PathBuf>) -> Self {
+        Self { notes: Some(folder.into()), ..self }
     }
 
     /// Reserves an address of each range set, all or none, and returns them with their gateways, the configured routes
@@ -156,14 +170,22 @@ impl HostLocal {
         let (started, wait) = (Instant::now(), self.wait);
         let turn = tokio::time::timeout(wait, self.index_of(&dir).lock_owned()).await;
         let Ok(mut index) = turn else { return Err(Error::StoreBusy { store: dir, waited: wait }) };
-        match work(Access { dir: &dir, index: &mut index, wait: Duration::ZERO }) {
-            Err(Error::Lock(LockError::Held { .. })) => {}
-            done => return done,
+        let notes = self.notes.clone();
+        let at_once = Duration::ZERO;
+        for attempt in 1..=ATTEMPTS {
+            let notes = notes.as_deref();
+            match work(Access { dir: &dir, index: &mut index, notes, wait: at_once }) {
+                Err(Error::Lock(LockError::Held { .. })) => {}
+                done => return done,
+            }
+            if attempt < ATTEMPTS && started.elapsed() < wait {
+                tokio::time::sleep(PAUSE).await;
+            }
         }
         let wait = wait.saturating_sub(started.elapsed());
         // The turn moves into the thread: it must last as long as the work, also where nobody waits for the result.
         let done = tokio::task::spawn_blocking(move || {
-            work(Access { dir: &dir, index: &mut index, wait })
+            work(Access { dir: &dir, index: &mut index, notes: notes.as_deref(), wait })
         })
         .await;
         match done {

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use podnet_netutil::files;
-use sha2::{Digest as _, Sha256};
 
+use super::note;
 use super::position::Position;
 use super::store::Store;
 
@@ -50,9 +50,7 @@ impl BootSource {
     }
 
     fn marker(&self, store: &Path) -> PathBuf {
-        let digest = Sha256::digest(store.as_os_str().as_encoded_bytes());
-        let number = digest.first_chunk::<8>().copied().map_or(0, u64::from_be_bytes);
-        self.markers.join(format!("boot-{number:016x}"))
+        note::file_for(&self.markers, "boot", store)
     }
 
     /// When the machine was booted, by its clock as it is now or as it was then, whichever is earlier.

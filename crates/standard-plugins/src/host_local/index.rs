@@ -61,10 +61,14 @@ impl Index {
         self.entries.get(&position).map(|entry| &entry.record)
     }
 
+    pub(super) fn records(&self) -> impl Iterator<Item = (Position, &Record)> {
+        self.entries.iter().map(|(position, entry)| (*position, &entry.record))
+    }
+
     /// Every address whose owner is known.
     pub(super) fn owned(&self) -> impl Iterator<Item = (Position, &Owner)> {
-        self.entries.iter().filter_map(|(position, entry)| match &entry.record {
-            Record::Owned(owner) => Some((*position, owner)),
+        self.records().filter_map(|(position, record)| match record {
+            Record::Owned(owner) => Some((position, owner)),
             Record::Empty | Record::Foreign => None,
         })
     }

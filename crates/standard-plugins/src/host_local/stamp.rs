@@ -1,5 +1,6 @@
 //! By what one sees whether a directory or a file is as it was.
 
+use std::fmt;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -34,6 +35,13 @@ impl DirectoryStamp {
         let since = now.duration_since(UNIX_EPOCH).ok()?;
         let exact = (i64::try_from(since.as_secs()).ok()?, i64::from(since.subsec_nanos()));
         (kept.modified == exact).then_some(kept)
+    }
+}
+
+impl fmt::Display for DirectoryStamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { device, inode, modified: (seconds, nanoseconds) } = self;
+        write!(f, "{device} {inode} {seconds} {nanoseconds}")
     }
 }
 

@@ -14,6 +14,7 @@ use tracing::warn;
 
 use super::allocate::Choice;
 use super::index::{Holdings, Index};
+use super::note;
 use super::position::Position;
 use super::record::{Owner, RECORD_LIMIT, Record};
 use super::stamp::{DirectoryStamp, FileStamp};
@@ -31,6 +32,8 @@ const DIRECTORY_MODE: u32 = 0o755;
 pub(super) struct Access<'a> {
     pub(super) dir: &'a Path,
     pub(super) index: &'a mut Index,
+    /// Where processes note for each other what the store holds.
+    pub(super) notes: Option<&'a Path>,
     /// How long to wait for the lock.
     pub(super) wait: Duration,
 }
@@ -78,7 +81,10 @@ pub(super) fn refused(action: &'static str, path: &Path, source: io::Error) -> E
 pub(super) struct Store<'a> {
     dir: &'a Path,
     index: &'a mut Index,
+    notes: Option<&'a Path>,
     found: DirectoryStamp,
+    /// Whether this process remembered what the store holds, so that it has no need of notes.
+    was_known: bool,
     is_changed: bool,
     /// Whether something went wrong after which the index may not be true.
     is_doubtful: bool,
@@ -87,16 +93,37 @@ pub(super) struct Store<'a> {
 
 impl<'a> Store<'a> {
     fn new(lock: FileLock, access: Access<'a>) -> Result<Self, Error> {
-        let Access { dir, index, .. } = access;
+        let Access { dir, index, notes, .. } = access;
         let found = DirectoryStamp::read(dir)
             .map_err(|source| refused("look at directory", dir, source))?;
-        let is_known = index.describes.take() == Some(found);
-        let mut store =
-            Self { dir, index, found, is_changed: false, is_doubtful: false, _lock: lock };
-        if !is_known {
+        let was_known = index.describes.take() == Some(found);
+        let mut store = Self {
+            dir,
+            index,
+            notes,
+            found,
+            was_known,
+            is_changed: false,
+            is_doubtful: false,
+            _lock: lock,
+        };
+        if !was_known && !store.read_note() {
             store.scan()?;
         }
         Ok(store)
+    }
+
+    /// Takes over what another process noted; `false` where there is no note of the store as it is.
+    fn read_note(&mut self) -> bool {
+        // Whoever remembers an earlier state has to read only what changed since.
+        let is_new = self.index.records().next().is_none();
+        let noted = self.notes.filter(|_| is_new);
+        let noted = noted.and_then(|notes| note::read(notes, self.dir, self.found));
+        let is_noted = noted.is_some();
+        if let Some(noted) = noted {
+            self.replace_index(noted);
+        }
+        is_noted
     }
 
     /// Unlocks the store and lets the index be used again. A store that is dropped without is listed anew next time.
@@ -106,6 +133,12 @@ impl<'a> Store<'a> {
             (false, true) => DirectoryStamp::mark(self.dir),
             (false, false) => Some(self.found),
         };
+        let state = self.index.describes.filter(|_| self.is_changed && !self.was_known);
+        if let (Some(notes), Some(state)) = (self.notes, state)
+            && let Err(error) = note::write(notes, self.dir, state, self.index)
+        {
+            warn!("the next process reads every address's file again: {error}");
+        }
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -191,12 +224,16 @@ impl<'a> Store<'a> {
 
     /// Reads every file again, whatever the index says.
     pub(super) fn scan_anew(&mut self) -> Result<(), Error> {
-        let is_reclaimed = self.index.is_reclaimed;
-        *self.index = Index::default();
-        self.index.is_reclaimed = is_reclaimed;
+        self.replace_index(Index::default());
         self.scan()?;
         self.is_doubtful = false;
         Ok(())
+    }
+
+    fn replace_index(&mut self, index: Index) {
+        let is_reclaimed = self.index.is_reclaimed;
+        *self.index = index;
+        self.index.is_reclaimed = is_reclaimed;
     }
 
     /// Lists the directory and reads the files that are not known in their present state.

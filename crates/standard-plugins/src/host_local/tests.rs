@@ -120,7 +120,8 @@ async fn an_address_taken_in_spite_of_the_lock_leads_to_another_choice() {
     let (store, owner) = (network.store(), Owner::new(request.attachment().unwrap()));
     let mut index = Index::default();
     fs::create_dir_all(&store).unwrap();
-    let mut opened = Access { dir: &store, index: &mut index, wait: WAIT }.open().unwrap().unwrap();
+    let mut opened =
+        Access { dir: &store, index: &mut index, notes: None, wait: WAIT }.open().unwrap().unwrap();
     fs::write(store.join("10.2.0.2"), "thief\r\neth0").unwrap();
     let config = Config::new(&request).unwrap();
     let choices = add::choose_and_reserve(&config, &owner, &mut opened).unwrap();

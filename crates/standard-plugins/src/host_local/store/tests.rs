@@ -56,7 +56,12 @@ impl Network {
     }
 
     fn open(&mut self) -> Store<'_> {
-        let access = Access { dir: self.dir.path(), index: &mut self.index, wait: Duration::ZERO };
+        let access = Access {
+            dir: self.dir.path(),
+            index: &mut self.index,
+            notes: None,
+            wait: Duration::ZERO,
+        };
         access.open().unwrap().unwrap()
     }
 
@@ -73,8 +78,9 @@ fn files_look_as_the_references_do() {
     let dir = tempfile::tempdir().unwrap();
     let network = dir.path().join("networks/net");
     let mut index = Index::default();
-    let mut store =
-        Access { dir: &network, index: &mut index, wait: Duration::ZERO }.create().unwrap();
+    let mut store = Access { dir: &network, index: &mut index, notes: None, wait: Duration::ZERO }
+        .create()
+        .unwrap();
     assert!(store.reserve(&choice(&pools(), "10.0.0.2"), &owner("a1")).unwrap());
     store.note_last_reserved(0, at("10.0.0.2"));
     store.close();
@@ -188,7 +194,8 @@ fn an_unusable_hint_neither_fails_nor_leaks() {
 fn a_store_without_directory_is_no_store() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("net");
-    let access = Access { dir: &missing, index: &mut Index::default(), wait: Duration::ZERO };
+    let access =
+        Access { dir: &missing, index: &mut Index::default(), notes: None, wait: Duration::ZERO };
     assert!(access.open().unwrap().is_none());
     assert!(!missing.exists());
 }
@@ -198,7 +205,8 @@ fn a_directory_that_cannot_be_made_is_named() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
     let inside = dir.path().join("file/net");
-    let access = Access { dir: &inside, index: &mut Index::default(), wait: Duration::ZERO };
+    let access =
+        Access { dir: &inside, index: &mut Index::default(), notes: None, wait: Duration::ZERO };
     let error = access.create().map(Store::close).unwrap_err().to_string();
     assert!(error.contains("/file/net") && error.ends_with("Not a directory"), "{error}");
 }
