@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use podnet_cni_spec::Request;
 use podnet_netutil::lock::LockError;
-use podnet_netutil::{LinkDeleter, NamedLock, Netlink, Netns};
+use podnet_netutil::{LinkDeleter, NamedLock, Netlink, Netns, Nft};
 use tokio::sync::OnceCell;
 
 use crate::error::Error;
@@ -26,6 +26,7 @@ pub struct Host {
     pub(crate) netlink: Netlink,
     pub(crate) deleter: LinkDeleter,
     pub(crate) addresses: HostLocal,
+    nft: Arc<OnceCell<Nft>>,
     nat: Arc<OnceCell<NatTable>>,
     runtime_dir: PathBuf,
 }
@@ -47,7 +48,8 @@ impl Host {
         let addresses = HostLocal::default().noting_in(runtime_dir);
         let addresses = addresses.reclaiming_after_reboot(BootSource::system(runtime_dir));
         let runtime_dir = runtime_dir.to_owned();
-        Ok(Self { netlink, deleter, addresses, nat: Arc::default(), runtime_dir })
+        let (nft, nat) = (Arc::default(), Arc::default());
+        Ok(Self { netlink, deleter, addresses, nft, nat, runtime_dir })
     }
 
     /// The connection to the host's network namespace.
@@ -63,8 +65,14 @@ impl Host {
     }
 
     /// The host's nftables, opened when first asked for: most plugins need none, and a kernel may have none.
+    pub(crate) async fn nft(&self) -> Result<&Nft, Error> {
+        self.nft.get_or_try_init(async || Ok(Nft::open()?)).await
+    }
+
+    /// Our table in it.
     pub(crate) async fn nat(&self) -> Result<&NatTable, Error> {
-        self.nat.get_or_try_init(async || NatTable::open(&self.runtime_dir)).await
+        let open = async || NatTable::over(self.nft().await?.clone(), &self.runtime_dir);
+        self.nat.get_or_try_init(open).await
     }
 
     /// Operations on one attachment exclude each other, between processes too.

@@ -52,7 +52,7 @@ pub(crate) fn is_wanted(ip_masq: bool, backend: Option<&str>) -> Result<bool, Er
 /// Masquerades these addresses of an attachment, and no other that it had before.
 pub(crate) async fn ensure(host: &Host, label: &Label, ips: &[IpConfig]) -> Result<(), Error> {
     let rules = ips.iter().filter_map(|ip| rule(ip.address, label)).collect();
-    Change { stale: Stale::Of(mark_of(label)), rules }.carry_out(host.nat().await?.nft()).await
+    Change { stale: Stale::Of(mark_of(label)), rules }.carry_out(host.nft().await?).await
 }
 
 /// Ends the masquerade of an attachment, whichever program began it and by which backend. That there is none is success.
@@ -60,14 +60,14 @@ pub(crate) async fn ensure(host: &Host, label: &Label, ips: &[IpConfig]) -> Resu
 /// `configured` is whether the configuration asks for it: only then the older iptables is looked at, which takes a
 /// program.
 pub(crate) async fn remove(host: &Host, label: &Label, configured: bool) -> Result<(), Error> {
-    let nft = host.nat().await?.nft();
+    let nft = host.nft().await?;
     Change { stale: Stale::Of(mark_of(label)), rules: Vec::new() }.carry_out(nft).await?;
     iptables::remove(nft, label, configured).await
 }
 
 /// Verifies that these addresses of an attachment are masqueraded, by whichever program.
 pub(crate) async fn check(host: &Host, label: &Label, ips: &[IpConfig]) -> Result<(), Error> {
-    let nft = host.nat().await?.nft();
+    let nft = host.nft().await?;
     let present = Stale::Of(mark_of(label)).rules(nft).await?.len();
     if present >= ips.len() || iptables::is_there(nft, label).await? {
         return Ok(());
@@ -83,7 +83,7 @@ pub(crate) async fn collect(
     valid: &[ValidAttachment],
     configured: bool,
 ) -> Result<(), Error> {
-    let nft = host.nat().await?.nft();
+    let nft = host.nft().await?;
     let mark_of_valid = |it: &ValidAttachment| {
         mark(network.as_str(), it.interface.as_str(), it.container_id.as_str())
     };

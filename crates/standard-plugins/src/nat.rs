@@ -203,8 +203,12 @@ impl NatTable {
     /// # Errors
     /// [`Error::Net`] when the system gives no netlink socket.
     pub fn open(runtime_dir: &Path) -> Result<Self, Error> {
+        Self::over(Nft::open()?, runtime_dir)
+    }
+
+    pub(crate) fn over(nft: Nft, runtime_dir: &Path) -> Result<Self, Error> {
         Ok(Self {
-            nft: Nft::open()?,
+            nft,
             conntrack: Conntrack::open()?,
             lock_file: Arc::new(runtime_dir.join("hostports.lock")),
             verified: Arc::default(),

@@ -49,7 +49,7 @@ pub(crate) async fn ensure(
     host_end: &str,
     mac: MacAddr,
 ) -> Result<(), Error> {
-    let nft = host.nat().await?.nft();
+    let nft = host.nft().await?;
     let names = Names::of(label);
     let mut outcome = Ok(());
     for _ in 0..ATTEMPTS {
@@ -94,7 +94,7 @@ async fn rules(
 
 /// Removes chains and rules of an attachment, whichever program made them. That there are none is success.
 pub(crate) async fn remove(host: &Host, label: &Label) -> Result<(), Error> {
-    let nft = host.nat().await?.nft();
+    let nft = host.nft().await?;
     let names = Names::of(label);
     let mut outcome = Ok(());
     for _ in 0..ATTEMPTS {
@@ -112,7 +112,7 @@ pub(crate) async fn remove(host: &Host, label: &Label) -> Result<(), Error> {
 
 /// Verifies that frames of the host end enter the chains, and that those hold what drops.
 pub(crate) async fn check(host: &Host, label: &Label, host_end: &str) -> Result<(), Error> {
-    let nft = host.nat().await?.nft();
+    let nft = host.nft().await?;
     let names = Names::of(label);
     let entered = jumps(nft, &names.interface).await?;
     let is_entered =
@@ -129,7 +129,7 @@ pub(crate) async fn check(host: &Host, label: &Label, host_end: &str) -> Result<
 
 /// Removes chains of interfaces that are gone. Of which network they were, they do not say; nothing enters them any more.
 pub(crate) async fn collect_dead(host: &Host) -> Result<(), Error> {
-    let nft = host.nat().await?.nft();
+    let nft = host.nft().await?;
     let rules = nft.chain_rules(TABLE, BASE.name).await?;
     if rules.is_empty() {
         return Ok(());
