@@ -2,7 +2,7 @@
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{InfoData, InfoVeth};
+use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute};
 use rtnetlink::{LinkUnspec, LinkVeth};
 
 use crate::error::{Error, RequestError};
@@ -43,12 +43,14 @@ impl Netlink {
     /// Makes a veth pair.
     ///
     /// The host end is born enabled and, where there is one, as a port of the bridge; the peer is born disabled (the kernel refuses
-    /// otherwise, ENOTCONN). Port flags and alias are ignored by the kernel in this message and need
+    /// otherwise, ENOTCONN). Either has one queue for each direction, which is all that the kernel uses of the many that it
+    /// makes where no number is given: one for each processor that there could be, which costs more than the rest. Port flags and alias are ignored by the kernel in this message and need
     /// [`Netlink::commit_port`].
     ///
     /// # Errors
     /// [`Error::Netlink`], with [`Error::is_already_there`] when either name is taken.
     pub async fn create_veth(&self, pair: &VethPair<'_>) -> Result<VethEnds, Error> {
+        let one_queue = || [LinkAttribute::NumTxQueues(1), LinkAttribute::NumRxQueues(1)];
         let mut peer = LinkUnspec::new_with_name(pair.peer_name)
             .address(pair.peer_mac.octets().to_vec())
             .setns_by_fd(pair.peer_netns.raw_fd());
@@ -62,7 +64,10 @@ impl Netlink {
             peer = peer.mtu(mtu);
             host = host.mtu(mtu);
         }
-        let host = host.set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build()))).build();
+        let mut peer = peer.build();
+        peer.attributes.extend(one_queue());
+        let mut host = host.set_info_data(InfoData::Veth(InfoVeth::Peer(peer))).build();
+        host.attributes.extend(one_queue());
         let flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO;
         let action = || format!("create veth {} with peer {}", pair.host_name, pair.peer_name);
         let answers = self.request(RouteNetlinkMessage::NewLink(host), flags, action).await?;

@@ -22,6 +22,8 @@ const LINK: &[&str] = &[
     "qdisc",
     "group",
     "txqlen",
+    "num_tx_queues",
+    "num_rx_queues",
     "link_type",
     "address",
     "master",

@@ -21,7 +21,9 @@ pub(crate) fn table() -> Table {
     cases.extend(order());
     cases.extend(changes());
     Table {
-        everywhere: &["D-01", "D-02", "D-40", "D-41", "D-42", "D-43", "D-44", "D-46", "D-70"],
+        everywhere: &[
+            "D-01", "D-02", "D-40", "D-41", "D-42", "D-43", "D-44", "D-46", "D-59", "D-70",
+        ],
         cases: super::expect(cases, EXPECTED),
     }
 }

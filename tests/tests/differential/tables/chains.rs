@@ -30,7 +30,8 @@ const EXPECTED: super::Expected = &[
 ];
 
 /// Rows that any chain may show.
-const EVERYWHERE: &[&str] = &["D-40", "D-41", "D-42", "D-43", "D-44", "D-46", "D-70", "D-100"];
+const EVERYWHERE: &[&str] =
+    &["D-40", "D-41", "D-42", "D-43", "D-44", "D-46", "D-59", "D-70", "D-100"];
 
 const ASKED: Step = Step::Reach { ports: &[8080], addresses: &[] };
 

@@ -19,7 +19,9 @@ pub(crate) fn table() -> Table {
     cases.extend(order(&config));
     cases.extend(chained::changed(PLUGIN, &config, changes()));
     Table {
-        everywhere: &["D-01", "D-02", "D-40", "D-42", "D-43", "D-44", "D-46", "D-70", "D-88"],
+        everywhere: &[
+            "D-01", "D-02", "D-40", "D-42", "D-43", "D-44", "D-46", "D-59", "D-70", "D-88",
+        ],
         cases: super::expect(cases, EXPECTED),
     }
 }

@@ -29,7 +29,7 @@ const EXPECTED: super::Expected =
     &[("D-20", &["*: loopback"]), ("D-90", &["*containerd-cri: portmap", "*podman: portmap"])];
 
 /// Rows that any of the chains may show.
-const EVERYWHERE: &[&str] = &["D-40", "D-42", "D-46", "D-100", "D-101"];
+const EVERYWHERE: &[&str] = &["D-40", "D-42", "D-46", "D-59", "D-100", "D-101"];
 
 /// The whole chain, each with the result of the plugin before.
 fn whole(runtime: &'static str) -> Case {
