@@ -249,7 +249,7 @@ pub(crate) async fn node(
 
 async fn of_bridge(node: &Node, census: &Census, bridge: &Link) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
-    node.look_anew().await?;
+    node.saw(&census.links).await;
     let mtu = node.mtu().await?.get();
     if let Some(alias) = bridge.alias.as_ref().filter(|it| **it != mark(&node.networks_dir)) {
         let remedy = format!("use that one, or `ip link set {BRIDGE} alias \"\"` once it is gone");

@@ -23,20 +23,15 @@ use crate::seen::Seen;
 const CLAIM: &str = "podnet/cbr0";
 const CLAIM_WAIT: Duration = Duration::from_secs(5);
 /// What the kubelet takes where it cannot find an MTU.
-const FALLBACK_MTU: u32 = 1460;
+pub(crate) const FALLBACK_MTU: u32 = 1460;
 
 /// The MTU for cbr0 and the pods: the operator's, or that of the narrowest enabled normal interface.
 pub(crate) fn choose_mtu(seen: &Seen, wanted: Option<Mtu>) -> Result<Mtu, Error> {
     if let Some(mtu) = wanted {
         return Ok(mtu);
     }
-    if let Some(narrowest) = &seen.narrowest {
-        return Ok(Mtu::new(narrowest.mtu)?);
-    }
-    tracing::warn!(
-        "no normal interface of the host is enabled; {BRIDGE} gets an MTU of {FALLBACK_MTU}"
-    );
-    Ok(Mtu::new(FALLBACK_MTU)?)
+    let narrowest = seen.narrowest.as_ref();
+    Ok(Mtu::new(narrowest.map_or(FALLBACK_MTU, |narrowest| narrowest.mtu))?)
 }
 
 /// cbr0 as it is ready for a pod.

@@ -6,7 +6,7 @@ use ipnetwork::IpNetwork;
 use podnet_cni_invoke::{ProcessExec, SearchPath};
 use podnet_cni_plugin::ResultCache;
 use podnet_cni_spec::PluginType;
-use podnet_netutil::{Netlink, Port, bridge_filter};
+use podnet_netutil::{Link, Netlink, Port, bridge_filter};
 use podnet_plugin_api::{HairpinMode, Mtu, Settings};
 use podnet_standard_plugins::nat::NatTable;
 use podnet_standard_plugins::{ChosenExec, Host, Label, PluginChoice};
@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use crate::bridge;
 use crate::error::Error;
 use crate::options::KubenetOptions;
+use crate::plugin::BRIDGE;
 use crate::seen::Seen;
 
 /// The standard plugins that attach a pod.
@@ -97,7 +98,8 @@ impl Node {
         {
             return Ok(seen.insert(noted).clone());
         }
-        let new = Seen::look(self.netlink()).await?;
+        let new = Seen::of(&self.netlink().links().await?);
+        self.warn_of(&new);
         if let Some(notes) = &self.notes {
             new.note(notes);
         }
@@ -106,8 +108,25 @@ impl Node {
 
     /// What there is to be seen of the host's interfaces now.
     pub(crate) async fn look_anew(&self) -> Result<Seen, Error> {
-        let new = Seen::look(self.netlink()).await?;
-        Ok(self.seen.lock().await.insert(new).clone())
+        let links = self.netlink().links().await?;
+        Ok(self.saw(&links).await)
+    }
+
+    /// Remembers what there is to be seen of interfaces that were just listed.
+    pub(crate) async fn saw(&self, links: &[Link]) -> Seen {
+        let new = Seen::of(links);
+        self.warn_of(&new);
+        self.seen.lock().await.insert(new).clone()
+    }
+
+    /// Once for each look, not for each use of what was seen.
+    fn warn_of(&self, seen: &Seen) {
+        if seen.narrowest.is_none() && self.wanted_mtu.is_none() {
+            tracing::warn!(
+                "no normal interface of the host is enabled; {BRIDGE} gets an MTU of {}",
+                bridge::FALLBACK_MTU
+            );
+        }
     }
 
     /// Notes that cbr0 has a port now.

@@ -48,11 +48,10 @@ impl Narrowest {
 }
 
 impl Seen {
-    /// Looks at all interfaces.
-    pub(crate) async fn look(netlink: &Netlink) -> Result<Self, Error> {
+    /// What there is to be seen of all interfaces, which were just listed.
+    pub(crate) fn of(links: &[Link]) -> Self {
         let at = Instant::now();
-        let links = netlink.links().await?;
-        let narrowest = match mtu::narrowest(&links, BRIDGE) {
+        let narrowest = match mtu::narrowest(links, BRIDGE) {
             Ok(narrowest) => Some(Narrowest::of(narrowest)),
             Err(error) => {
                 tracing::debug!("{error}");
@@ -63,7 +62,7 @@ impl Seen {
         let is_port = |link: &&Link| bridge.is_some() && link.master == bridge;
         let foreign_port = links.iter().filter(is_port).find(|link| link.kind != "veth").cloned();
         let has_ports = links.iter().any(|link| is_port(&link));
-        Ok(Self { at, narrowest, foreign_port, has_ports })
+        Self { at, narrowest, foreign_port, has_ports }
     }
 
     pub(crate) fn holds(&self) -> bool {
@@ -88,7 +87,8 @@ impl Seen {
         let (Some(narrowest), None) = (&self.narrowest, &self.foreign_port) else { return };
         let noted = serde_json::to_vec(narrowest).map_err(|error| error.to_string());
         let noted = noted.and_then(|bytes| {
-            let written = files::write_atomically(&note(runtime_dir), &bytes, NOTE_MODE);
+            // A note that is not whole cannot be read, and counts as none.
+            let written = files::write_in_place(&note(runtime_dir), &bytes, NOTE_MODE);
             written.map_err(|error| error.to_string())
         });
         if let Err(error) = noted {
