@@ -104,8 +104,13 @@ fn build_and_enter(workspace: &Workspace, args: &Args) -> Result<()> {
     let mut command = space.command(workspace.target.join("release/xtask"));
     let pods = args.pods.to_string();
     command.args(["bench", "--pods", &pods, "--output", args.output.name()]);
-    command.arg("--inside").arg(released.path);
+    command.arg("--inside").arg(programs::install(&released.path, &installed_folder(workspace))?);
     cargo::succeed(command.current_dir(&workspace.root))
+}
+
+/// Where the programs of a build are installed that are measured.
+fn installed_folder(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("bench/installed")
 }
 
 /// Measures every contender that is here, `program` being ours, with `pods` pods, on hosts below `folder`.

@@ -22,9 +22,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use serde::Serialize;
 
-use super::Output;
 use super::machine::{Machine, Ticks};
-use super::programs::Installed;
+use super::programs::{Installed, install};
+use super::{Output, installed_folder};
 use crate::cargo;
 use crate::dist;
 use crate::test::space::Space;
@@ -103,7 +103,9 @@ fn build_and_enter(workspace: &Workspace, args: &Args) -> Result<()> {
     let mut command = space.command(std::env::current_exe()?);
     command.args(["bench", "programs", "--output", args.output.name()]);
     command.args(["--pods", &args.pods.to_string()]);
-    command.arg("--inside").arg(released.path).arg("--empty").arg(empty);
+    let [program, empty] =
+        [released.path, empty].map(|built| install(&built, &installed_folder(workspace)));
+    command.arg("--inside").arg(program?).arg("--empty").arg(empty?);
     let options = [(args.dual_stack, "--dual-stack"), (args.no_masquerade, "--no-masquerade")];
     command.args(options.iter().filter(|(wanted, _)| *wanted).map(|(_, option)| option));
     cargo::succeed(command.current_dir(&workspace.root))
