@@ -21,7 +21,7 @@ pub(super) fn expected(config: &Config, request: &Request) -> Result<Vec<Positio
 pub(super) fn check(expected: &[Position], owner: &Owner, access: Access<'_>) -> Result<(), Error> {
     let dir = access.dir;
     let Some(mut store) = access.open()? else { return Err(not_allocated(owner, dir)) };
-    let holdings = store.holdings(owner);
+    let holdings = store.certain_holdings(owner);
     store.close();
     let holdings = holdings?;
     let held = holdings.own();

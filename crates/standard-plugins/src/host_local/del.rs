@@ -17,6 +17,6 @@ pub(super) fn del(owner: &Owner, access: Access<'_>) -> Result<(), Error> {
 }
 
 fn release_all(owner: &Owner, store: &mut Store<'_>) -> Result<Vec<ReleaseError>, Error> {
-    let holdings = store.holdings(owner)?;
+    let holdings = store.certain_holdings(owner)?;
     Ok(holdings.own().iter().filter_map(|position| store.release(*position).err()).collect())
 }

@@ -164,6 +164,16 @@ impl<'a> Store<'a> {
         Ok(self.index.holdings(owner))
     }
 
+    /// The same where it must not be nothing by mistake: a file may have been edited, which no directory tells.
+    pub(super) fn certain_holdings(&mut self, owner: &Owner) -> Result<Holdings, Error> {
+        let holdings = self.holdings(owner)?;
+        if !holdings.all().is_empty() {
+            return Ok(holdings);
+        }
+        self.scan_anew()?;
+        Ok(self.index.holdings(owner))
+    }
+
     fn is_as_indexed(&self, position: Position) -> bool {
         let content = files::read_bounded(&self.path_of(position), RECORD_LIMIT);
         content.is_ok_and(|content| self.index.record(position) == Some(&Record::parse(&content)))

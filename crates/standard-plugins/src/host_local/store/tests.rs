@@ -210,3 +210,21 @@ fn a_directory_that_cannot_be_made_is_named() {
     let error = access.create().map(Store::close).unwrap_err().to_string();
     assert!(error.contains("/file/net") && error.ends_with("Not a directory"), "{error}");
 }
+
+#[test]
+fn a_file_that_was_edited_counts_and_not_what_another_process_noted() {
+    let network = Network::new(&[("10.0.0.2", "a1\r\neth0")]);
+    let notes = tempfile::tempdir().unwrap();
+    let (dir, notes, wait) = (network.dir.path(), Some(notes.path()), Duration::ZERO);
+    let mut index = Index::default();
+    Access { dir, index: &mut index, notes, wait }.open().unwrap().unwrap().close();
+    network.write("10.0.0.2", "b2\r\neth0");
+    for (container, noted, certain) in
+        [("b2", vec![], vec![at("10.0.0.2")]), ("a1", vec![], vec![])]
+    {
+        let mut index = Index::default();
+        let mut store = Access { dir, index: &mut index, notes, wait }.open().unwrap().unwrap();
+        assert_eq!(store.holdings(&owner(container)).unwrap().all(), noted, "{container}");
+        assert_eq!(store.certain_holdings(&owner(container)).unwrap().all(), certain);
+    }
+}
