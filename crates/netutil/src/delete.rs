@@ -151,9 +151,15 @@ impl LinkDeleter {
 
     /// Marks a link. A port leaves its bridge, which the group's deletion would do for one after the other.
     async fn condemn(&self, link: &Link) -> Result<(), Error> {
-        let message =
-            LinkUnspec::new_with_index(link.index).link_group(CONDEMNED).nocontroller().build();
-        self.netlink.change_link(message, || format!("mark {link} for deletion")).await
+        let marked = || LinkUnspec::new_with_index(link.index).link_group(CONDEMNED);
+        let action = || format!("mark {link} for deletion");
+        match self.netlink.change_link(marked().nocontroller().build(), action).await {
+            // What it is a port of does not let it go: it goes with the group all the same.
+            Err(error) if !error.is_gone() => {
+                self.netlink.change_link(marked().build(), action).await
+            }
+            other => other,
+        }
     }
 
     fn is_gone(&self, link: &Link) -> Result<bool, Error> {

@@ -121,11 +121,12 @@ pub(crate) fn interface(name: &str, mac: Option<MacAddr>, mtu: u32) -> Interface
 /// Detaches a pod: deletes its veth pair and its rules, then gives its addresses back.
 pub(crate) async fn detach(host: &Host, exec: &dyn Exec, request: &Request) -> Result<(), Error> {
     let label = Label::of(request)?;
-    let _coming = host.deleter.announce();
+    let coming = host.deleter.announce();
     let _lock = host.lock_if_possible(&label).await?;
     if !delete_host_end(host, &label).await? {
         delete_pod_end(host, exec, request, &label).await?;
     }
+    drop(coming);
     let rules = rules::remove(host, &request.config, &label).await;
     // Only now: what the configuration says of addresses must not keep the interface from being deleted.
     Ipam::of(exec, request)?.del().await.and(rules)

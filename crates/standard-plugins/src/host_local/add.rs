@@ -40,8 +40,17 @@ pub(super) fn choose_and_reserve<'a>(
     owner: &Owner,
     store: &mut Store<'_>,
 ) -> Result<Vec<Choice<'a>>, Error> {
+    let mut is_certain = false;
     for _ in 0..ATTEMPTS {
-        let choices = choose(config, owner, store)?;
+        let choices = match choose(config, owner, store) {
+            // Refused is only what the files refuse, whatever was noted of them.
+            Err(Error::Allocation(_)) if !is_certain => {
+                is_certain = true;
+                store.scan_anew()?;
+                continue;
+            }
+            chosen => chosen?,
+        };
         if reserve(store, &choices, owner)? {
             for (set, choice) in choices.iter().enumerate() {
                 store.note_last_reserved(set, choice.address);

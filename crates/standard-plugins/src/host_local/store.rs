@@ -235,6 +235,8 @@ impl<'a> Store<'a> {
     /// Reads every file again, whatever the index says.
     pub(super) fn scan_anew(&mut self) -> Result<(), Error> {
         self.replace_index(Index::default());
+        // What was read before a failure is not all there is.
+        self.is_doubtful = true;
         self.scan()?;
         self.is_doubtful = false;
         Ok(())
