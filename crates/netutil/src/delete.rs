@@ -75,6 +75,9 @@ impl LinkDeleter {
 
     /// Says to other processes that a deletion will come, as long as the announcement is held, so that theirs and this one are
     /// made together. Of use where several begin at about the same time and this one has something to do first.
+    ///
+    /// Of several that a process holds, the first to end, and every deletion, ends all: then others only wait less for each
+    /// other.
     #[must_use = "it counts as long as it is held"]
     pub fn announce(&self) -> Announcement {
         Announcement { _file: self.lock.as_deref().and_then(|turn| announce(turn).ok()) }
@@ -186,7 +189,8 @@ fn announce(turn: &Path) -> Result<File, Errno> {
     Ok(file)
 }
 
-/// Whether another process has announced a deletion. A process's own locks of this kind do not keep it out.
+/// Whether another process has announced a deletion. A process's own locks of this kind do not keep it out, and are gone
+/// once it has closed any descriptor of the file, as is done here.
 fn others_are_coming(turn: &Path) -> bool {
     let tried = open_announcements(turn)
         .and_then(|file| fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive));

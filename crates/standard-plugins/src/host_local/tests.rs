@@ -223,3 +223,18 @@ async fn a_lock_held_by_another_is_named_and_the_error_says_try_again() {
         assert_eq!(CniError::from(error).code, ErrorCode::TRY_AGAIN_LATER);
     }
 }
+
+#[tokio::test]
+async fn an_address_that_only_a_note_has_is_given_to_whoever_asks() {
+    let (network, notes) = (Network::new(), tempfile::tempdir().unwrap());
+    let process = || HostLocal::new().noting_in(notes.path());
+    let only = json!({
+        "ranges": [[{"subnet": "10.1.0.0/29", "rangeStart": "10.1.0.2", "rangeEnd": "10.1.0.2"}]],
+    });
+    process().add(&network.request("a1", &only)).await.unwrap();
+    assert!(process().add(&network.request("b2", &only)).await.is_err());
+    // Emptied in place, which the directory does not tell.
+    fs::write(network.store().join("10.1.0.2"), "").unwrap();
+    let given = process().add(&network.request("b2", &only)).await.unwrap();
+    assert_eq!(addresses(&given), ["10.1.0.2/29"]);
+}
